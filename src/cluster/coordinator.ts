@@ -1,0 +1,100 @@
+// Coordinator: where map, leases and ownership records live (Redis, or `embedded` for one machine).
+// One contract suite (test/contract/coordinator) runs over every implementation. Nothing on a request's path waits for it.
+//
+// Errors of every call: COORDINATOR_UNAVAILABLE (nothing happened) or COORDINATOR_OUTCOME_UNKNOWN (the reply was lost:
+// read before you decide). Compare-and-set calls never throw for a lost race: they return what is there.
+import type { ClusterMap } from './map.ts';
+import type { OwnershipRecord, TaggedRecord } from './record.ts';
+
+export type CasResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly current: T | null };
+
+export interface CoordinatorState {
+  /** Random id of this life of the coordinator's data; another one after a flush or a detected regress. */
+  readonly incarnation: string;
+  /** Grows with every record change; the cursor of `changesSince`. */
+  readonly counter: number;
+  /** True once every node of the map has reported its datasets in this incarnation; stays true. */
+  readonly complete: boolean;
+  /** Nodes that have reported in this incarnation. */
+  readonly reported: readonly string[];
+  readonly mapEpoch: number;
+}
+
+export interface Lease {
+  readonly node: string;
+  /** Random per process: tells a restart from a duplicate id. */
+  readonly instance: string;
+  /** Remaining time when the list was read, in ms. */
+  readonly remainingMs: number;
+  /** Small JSON the node shows others: version, free bytes, moves in flight. At most 4 KiB. */
+  readonly info: NodeInfo;
+}
+
+export interface NodeInfo {
+  readonly release: string;
+  /** Format and protocol versions this process can read; `zring upgrade` waits for all nodes. */
+  readonly formats: Readonly<Record<string, number>>;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  readonly datasets: number;
+  readonly moves: readonly MoveInfo[];
+  readonly startedMs: number;
+}
+
+export interface MoveInfo {
+  readonly dataset: string;
+  readonly from: string;
+  readonly to: string;
+  readonly phase: 'copying' | 'draining' | 'final';
+  readonly bytes: number;
+  readonly bytesPerSecond: number;
+}
+
+export type LeaseResult =
+  | { readonly ok: true }
+  /** Another instance holds it for this much longer. */
+  | { readonly ok: false; readonly holder: string; readonly remainingMs: number };
+
+export interface RecordPage {
+  readonly state: CoordinatorState;
+  readonly records: readonly TaggedRecord[];
+  /** Pass to the next `changesSince`. */
+  readonly cursor: number;
+}
+
+export type Hint = { readonly kind: 'map' } | { readonly kind: 'record'; readonly dataset: string };
+
+export interface Coordinator {
+  readonly kind: 'redis' | 'embedded';
+  /** Creates the incarnation when there is none. */
+  state(): Promise<CoordinatorState>;
+  /**
+   * A node that remembers a higher counter than the coordinator has (restored dump, lost writes) starts a new
+   * incarnation; does nothing when `seen.incarnation` is not the current one any more.
+   */
+  declareRegress(seen: { incarnation: string; counter: number }): Promise<CoordinatorState>;
+  /** Marks this node's datasets as reported; decides `complete` against the committed map. */
+  markReported(node: string, incarnation: string): Promise<CoordinatorState>;
+
+  readMap(): Promise<ClusterMap | null>;
+  /** Commits when the stored epoch is `expectedEpoch` (0 = none) and map.epoch is greater. */
+  commitMap(expectedEpoch: number, map: ClusterMap): Promise<CasResult<ClusterMap>>;
+
+  acquireLease(node: string, instance: string, ttlMs: number, info: NodeInfo): Promise<LeaseResult>;
+  releaseLease(node: string, instance: string): Promise<void>;
+  leases(): Promise<readonly Lease[]>;
+
+  readRecord(dataset: string): Promise<TaggedRecord | null>;
+  /** `expectedTag` null = must not exist. */
+  casRecord(dataset: string, expectedTag: string | null, next: OwnershipRecord): Promise<CasResult<TaggedRecord>>;
+  /** Records changed after `cursor` (0 = all), in pages of at most `limit`; deleted ones included. */
+  changesSince(cursor: number, limit: number): Promise<RecordPage>;
+
+  /** Best effort; a missed hint is found by polling. */
+  onHint(listener: (hint: Hint) => void): () => void;
+  /** Called with true/false as the connection comes and goes. */
+  onAvailability(listener: (available: boolean) => void): () => void;
+  close(): Promise<void>;
+}

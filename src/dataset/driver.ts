@@ -1,0 +1,116 @@
+// Dataset driver: create, mount, snapshot, send and receive datasets below one storage root. Knows nothing of objects,
+// S3 or the cluster. Two implementations (zfs, dir) under one contract suite (test/contract/dataset).
+//
+// Names are single path components: a bucket name, or a staging / set-aside name that starts with `_`.
+// `zring:*` user properties are read with source `local` only (each node writes its own); existing datasets below the
+// root without `zring:id` are never touched and never listed. GUIDs are the identity of snapshots; `order` is
+// comparable within one pool only.
+import type { Readable } from 'node:stream';
+
+export interface Capabilities {
+  readonly bookmarks: boolean;
+  readonly resume: boolean;
+  readonly rawSend: boolean;
+  readonly written: boolean;
+  /** readonly=on stops descriptors that are already open. */
+  readonly readonlyFencesOpenFiles: boolean;
+  readonly description: string;
+}
+
+export interface DatasetInfo {
+  readonly name: string;
+  /** Folder when mounted, else null. */
+  readonly path: string | null;
+  readonly readonly: boolean;
+  /** `zring:*` properties without the prefix. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly referencedBytes: number;
+  readonly usedBytes: number;
+}
+
+export interface SnapshotInfo {
+  readonly name: string;
+  readonly guid: string;
+  readonly order: number;
+  readonly createdMs: number;
+  readonly holds: number;
+}
+
+/** How the `dir` driver copies a store that is open; the zfs driver ignores it. */
+export interface SnapshotSource {
+  /** Writes a consistent copy of the index to `path` (a file that does not exist). */
+  copyIndex(path: string): Promise<void>;
+  /** Stops unlinking of data files until released. */
+  pauseSweep(): Promise<() => void>;
+}
+
+export interface SendStream {
+  readonly stream: Readable;
+  /** Resolves when the sender has finished well; rejects with the reason otherwise. Always await it. */
+  readonly done: Promise<void>;
+}
+
+export interface ReceiveResult {
+  readonly bytes: number;
+  readonly snapshot: SnapshotInfo;
+}
+
+export interface Usage {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** 'ok', or why nothing can be written (suspended, faulted, read-only …). */
+  readonly health: string;
+}
+
+export interface DatasetDriver {
+  readonly kind: 'zfs' | 'dir';
+  /** As configured, e.g. `zfs:tank/zring`. */
+  readonly storage: string;
+  readonly capabilities: Capabilities;
+
+  /** Children of the root that carry `zring:id`, and leftovers whose name starts with `_` (but not `_zring`). */
+  list(): Promise<readonly DatasetInfo[]>;
+  get(name: string): Promise<DatasetInfo | null>;
+  /**
+   * Creates and mounts. `init` runs in the fresh folder while the record size is small (the index is made there);
+   * afterwards record size is raised for data files. On failure nothing is left.
+   */
+  create(name: string, properties: Record<string, string>, init: (path: string) => Promise<void>): Promise<DatasetInfo>;
+  /** Mounts (when needed) and proves that the path is this dataset with this `zring:id`; sets readonly as asked. */
+  open(name: string, options: { id: string; readonly: boolean }): Promise<{ readonly path: string }>;
+  /** Unmounts. Fails with DATASET_BUSY when files are open. Idempotent. */
+  close(name: string): Promise<void>;
+  setReadonly(name: string, readonly: boolean): Promise<void>;
+  /** null removes a property. Durable when it returns. */
+  setProperties(name: string, properties: Record<string, string | null>): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** With all its snapshots and holds of ours. Idempotent. */
+  destroy(name: string): Promise<void>;
+
+  snapshot(name: string, snapshot: string, source?: SnapshotSource): Promise<SnapshotInfo>;
+  /** Oldest first. */
+  snapshots(name: string): Promise<readonly SnapshotInfo[]>;
+  destroySnapshot(name: string, snapshot: string): Promise<void>;
+  hold(name: string, snapshot: string, tag: string): Promise<void>;
+  release(name: string, snapshot: string, tag: string): Promise<void>;
+
+  /** Full when `fromGuid` is null. Aborting the signal ends the sender. */
+  send(name: string, options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal }): Promise<SendStream>;
+  /** Expected bytes of that stream, or null when this ZFS cannot tell. */
+  estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null>;
+  /**
+   * Receives a full stream into `name` (which must not exist) or an increment into the unmounted copy `name`.
+   * A cut or damaged stream leaves the copy as it was (a partly received new dataset is removed). Never forces a
+   * rollback: a copy that was modified fails with DATASET_DIVERGED.
+   */
+  receive(
+    name: string,
+    stream: Readable,
+    options: { incremental: boolean; signal?: AbortSignal },
+  ): Promise<ReceiveResult>;
+
+  usage(): Promise<Usage>;
+  /** Folder for node-local state (`_zring`), created and mounted when needed. */
+  stateFolder(): Promise<string>;
+  shutdown(): Promise<void>;
+}

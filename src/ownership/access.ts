@@ -1,0 +1,39 @@
+// What the S3 layer and the router may ask of ownership. The only door to a store: nobody else opens one for serving.
+import type { OwnershipRecord } from '../cluster/record.ts';
+import type { Store } from '../store/types.ts';
+
+/** Where a request for a dataset should go, as this node knows it now. Never a guess: a target, or a reason. */
+export type Whereabouts =
+  | { readonly kind: 'local' }
+  /** `certain` false: only the ring says so (no record known); the receiver decides. */
+  | { readonly kind: 'remote'; readonly node: string; readonly certain: boolean }
+  /** Proven absent: tombstone, or this node is the home and its catalog is complete. */
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+/** A dataset in use. Release exactly once; a handoff waits for it. */
+export interface HeldDataset {
+  readonly dataset: string;
+  readonly id: string;
+  readonly store: Store;
+  readonly createdMs: number;
+  release(): void;
+}
+
+export interface DatasetAccess {
+  /** Synchronous, from memory. */
+  locate(dataset: string): Whereabouts;
+  /**
+   * Enters the gate of a dataset that this node owns, opening its store when needed.
+   * Waits briefly when the gate is closing. Errors: NOT_OWNER (with NotOwnerDetails), DATASET_BUSY,
+   * DATASET_UNAVAILABLE, DATASET_MISSING, CATALOG_INCOMPLETE, STORAGE_UNAVAILABLE, STORAGE_FULL (mode 'write' below
+   * minFree).
+   */
+  enter(dataset: string, mode: 'read' | 'write' | 'delete'): Promise<HeldDataset>;
+  /** At the home only (else NOT_OWNER). DATASET_EXISTS carries the record in details. */
+  create(dataset: string, documents: Record<string, unknown>): Promise<OwnershipRecord>;
+  /** At the owner only; DATASET_NOT_EMPTY when it holds objects. */
+  remove(dataset: string): Promise<void>;
+  /** Every record known here that is not deleted, by name, and whether the list can be trusted to be whole. */
+  records(): { readonly records: readonly OwnershipRecord[]; readonly complete: boolean };
+}

@@ -1,0 +1,2 @@
+// Placeholder until the operation table is written.
+export type OperationName = string;
