@@ -12,6 +12,7 @@ export type ErrorCode =
   // coordinator
   | 'COORDINATOR_UNAVAILABLE' // not reached; nothing was asked
   | 'COORDINATOR_OUTCOME_UNKNOWN' // asked, and the reply was lost
+  | 'COORDINATOR_CORRUPT' // it answered with what cannot be a map or record: damaged or foreign data; nothing is built on it
   | 'NODE_ID_TAKEN' // the lease of this node id is held by another process
   // ownership and routing
   | 'NOT_OWNER' // details: NotOwnerDetails
