@@ -1,0 +1,238 @@
+// The admin listener: probes, metrics, service discovery, status, and the few commands an operator has. Small JSON over
+// HTTP; no request of a client of the S3 listener ever comes here. Owns its server and the open event streams.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { isZringError, ZringError } from '../common/errors.ts';
+import type { Address } from '../config/types.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { ADMIN_BODY_BYTES_MAX, verifyAdminRequest } from './auth.ts';
+import { createNodeProxy, type NodeProxy, splitNodePath } from './node-proxy.ts';
+import type { AdminApi } from './types.ts';
+
+/** Heads of admin requests are small; a larger one is a mistake or an attack. */
+const ADMIN_HEADER_BYTES_MAX = 16 * 1024;
+const EVENT_INTERVAL_MS = 2_000;
+
+export interface AdminServer {
+  readonly address: AddressInfo;
+  close(): Promise<void>;
+}
+
+export interface AdminServerOptions {
+  readonly listen: Address;
+  readonly self: string;
+  readonly secrets: () => readonly string[];
+  readonly nodes: () => readonly { readonly id: string; readonly admin: string }[];
+  readonly api: AdminApi;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly tls: { cert: Buffer; key: Buffer; ca?: Buffer } | null;
+  readonly onServer?: (server: Server) => void;
+}
+
+interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+  readonly body: Buffer;
+}
+
+type Route = (call: Call, argument: string) => Promise<unknown>;
+
+/** Open to everybody who reaches the listener. */
+const OPEN_PATHS = new Set(['/health', '/ready', '/metrics', '/sd']);
+
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const proxy = createNodeProxy({
+    self: options.self,
+    secrets: options.secrets,
+    nodes: options.nodes,
+    secure: options.tls !== null,
+    ca: options.tls?.ca ?? null,
+  });
+  const streams = new Set<ServerResponse>();
+  const routes = createRoutes(options, streams);
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    answer(options, proxy, routes, request, response).catch((error: unknown) => fail(options, response, error));
+  };
+  const limits = { maxHeaderSize: ADMIN_HEADER_BYTES_MAX, requestTimeout: 30_000 };
+  const server = options.tls
+    ? createSecureServer({ ...options.tls, ...limits }, onRequest)
+    : createServer(limits, onRequest);
+  options.onServer?.(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.listen.port, options.listen.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    address: server.address() as AddressInfo,
+    async close() {
+      for (const stream of streams) stream.end();
+      proxy.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function answer(
+  options: AdminServerOptions,
+  proxy: NodeProxy,
+  routes: ReadonlyMap<string, Route>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const method = request.method ?? '';
+  const target = request.url ?? '/';
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {
+    request.resume();
+    return send(response, 405, { error: { code: 'METHOD', message: `${method} is not used here; use GET or POST` } });
+  }
+  const body = await readBody(request);
+  const url = new URL(target, 'http://admin');
+  const node = splitNodePath(target);
+  const path = node ? new URL(node.rest, 'http://admin').pathname : url.pathname;
+  if (!OPEN_PATHS.has(path) || method === 'POST') {
+    const authorization = request.headers.authorization;
+    const fault = verifyAdminRequest(options.secrets(), { method, target, authorization, body }, Date.now());
+    if (fault !== null) {
+      return send(response, 401, {
+        error: {
+          code: 'UNAUTHENTICATED',
+          message: `admin request refused: ${fault} (sign it with the cluster secret)`,
+        },
+      });
+    }
+  }
+  if (node && node.id !== options.self) return proxy.forward(node, { method, body, request, response });
+  const local = node ? new URL(node.rest, 'http://admin') : url;
+  const [, first = '', ...rest] = local.pathname.split('/');
+  const route = routes.get(`${method === 'HEAD' ? 'GET' : method} /${first}`);
+  if (!route) return send(response, 404, { error: { code: 'NOT_FOUND', message: `no ${method} ${local.pathname}` } });
+  const result = await route({ request, response, url: local, body }, decodeURIComponent(rest.join('/')));
+  if (!response.headersSent) send(response, 200, result);
+}
+
+function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>): ReadonlyMap<string, Route> {
+  const { api } = options;
+  return new Map<string, Route>([
+    ['GET /health', async () => ({ status: 'ok', node: options.self })],
+    [
+      'GET /ready',
+      async ({ response }) => {
+        const ready = api.ready();
+        send(response, ready.ready ? 200 : 503, ready);
+      },
+    ],
+    [
+      'GET /metrics',
+      async ({ response }) => {
+        const text = await options.metrics.text();
+        response.writeHead(200, { 'content-type': options.metrics.contentType }).end(text);
+      },
+    ],
+    ['GET /sd', async () => serviceDiscovery(options)],
+    ['GET /status', async () => api.status()],
+    ['GET /datasets', async () => api.datasets()],
+    ['GET /explain', async (_call, dataset) => api.explain(dataset)],
+    ['GET /events', async ({ response }) => openEvents(options, streams, response)],
+    ['POST /move', async ({ body }) => api.move(parseMove(body))],
+    ['POST /reload', async () => api.reload()],
+  ]);
+}
+
+/** Prometheus HTTP service discovery: every node of the map, so that one scrape configuration follows the cluster. */
+function serviceDiscovery(options: AdminServerOptions): unknown {
+  const scheme = options.tls ? 'https' : 'http';
+  return options.nodes().map((node) => ({
+    targets: [node.admin],
+    labels: { __scheme__: scheme, zring_node: node.id },
+  }));
+}
+
+/** Server-sent events: the node's status every two seconds until the reader leaves. */
+async function openEvents(
+  options: AdminServerOptions,
+  streams: Set<ServerResponse>,
+  response: ServerResponse,
+): Promise<void> {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  streams.add(response);
+  const push = async () => {
+    const status = await options.api.status();
+    if (!response.writableEnded && !response.writableNeedDrain) {
+      response.write(`event: status\ndata: ${JSON.stringify(status)}\n\n`);
+    }
+  };
+  const report = (error: unknown) => options.logger.warn({ err: error }, 'event stream: status failed');
+  const timer = setInterval(() => push().catch(report), EVENT_INTERVAL_MS);
+  response.once('close', () => {
+    clearInterval(timer);
+    streams.delete(response);
+  });
+  await push();
+}
+
+function parseMove(body: Buffer): { dataset: string; to: string | null } {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw new ZringError('LIMIT_EXCEEDED', 'the request body is not JSON', { cause: error });
+  }
+  const { dataset, to } = (value ?? {}) as { dataset?: unknown; to?: unknown };
+  if (typeof dataset !== 'string' || (typeof to !== 'string' && to !== null)) {
+    throw new ZringError('LIMIT_EXCEEDED', 'expected {"dataset": string, "to": string | null}');
+  }
+  return { dataset, to };
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > ADMIN_BODY_BYTES_MAX) {
+      throw new ZringError('LIMIT_EXCEEDED', `admin request body over ${ADMIN_BODY_BYTES_MAX} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function send(response: ServerResponse, status: number, value: unknown): void {
+  const text = `${JSON.stringify(value)}\n`;
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+const STATUS_OF: Partial<Record<string, number>> = {
+  DATASET_MISSING: 404,
+  CONFIG_INVALID: 400,
+  CONFIG_REFUSED: 409,
+  CONFIG_REVISION_CONFLICT: 409,
+  LIMIT_EXCEEDED: 400,
+  DATASET_NAME_INVALID: 400,
+  COORDINATOR_UNAVAILABLE: 503,
+  COORDINATOR_OUTCOME_UNKNOWN: 503,
+  CATALOG_INCOMPLETE: 503,
+  NODE_UNREACHABLE: 502,
+};
+
+function fail(options: AdminServerOptions, response: ServerResponse, error: unknown): void {
+  const known = isZringError(error);
+  if (!known) options.logger.error({ err: error }, 'admin request failed');
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const code = known ? error.code : 'INTERNAL';
+  const message = known ? error.message : 'internal error; see the log of this node';
+  send(response, STATUS_OF[code] ?? 500, { error: { code, message, details: known ? error.details : undefined } });
+}

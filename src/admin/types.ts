@@ -1,0 +1,60 @@
+// What the admin listener shows and does, as JSON shapes. The CLI prints the same shapes; the composition root fills them.
+import type { MoveInfo } from '../cluster/coordinator.ts';
+
+export interface ReadyAnswer {
+  readonly ready: boolean;
+  /** Why not; empty when ready. */
+  readonly reasons: readonly string[];
+}
+
+export interface NodeStatus {
+  readonly id: string;
+  readonly zone: string;
+  readonly weight: number;
+  readonly state: string;
+  readonly s3: string;
+  /** Remaining lease in ms; 0 = no lease seen (down, or the coordinator has just started). */
+  readonly leaseMs: number;
+  readonly release: string | null;
+  readonly freeBytes: number | null;
+  readonly totalBytes: number | null;
+  readonly datasets: number | null;
+  readonly moves: readonly MoveInfo[];
+}
+
+export interface ClusterStatus {
+  readonly node: string;
+  readonly cluster: string;
+  readonly epoch: number;
+  readonly revision: number;
+  readonly coordinator: { readonly kind: string; readonly available: boolean; readonly complete: boolean };
+  /** Null while the coordinator cannot be asked: then only this node is described. */
+  readonly nodes: readonly NodeStatus[];
+  readonly ready: ReadyAnswer;
+  /** Faults of the configuration file as it is now (the last good one stays in use). */
+  readonly configFaults: readonly string[];
+}
+
+export interface DatasetStatus {
+  readonly dataset: string;
+  readonly id: string;
+  readonly owner: string;
+  readonly home: string | null;
+  readonly pin: string | null;
+  readonly term: string;
+  readonly phase: string;
+  readonly target: string | null;
+  readonly createdMs: number;
+}
+
+export interface AdminApi {
+  ready(): ReadyAnswer;
+  status(): Promise<ClusterStatus>;
+  datasets(): Promise<{ readonly datasets: readonly DatasetStatus[]; readonly complete: boolean }>;
+  /** Everything this node knows about one dataset: record, ring, its own copy. */
+  explain(dataset: string): Promise<unknown>;
+  /** `to` null clears the pin. */
+  move(request: { dataset: string; to: string | null }): Promise<unknown>;
+  /** Reads the configuration file again, now. */
+  reload(): Promise<unknown>;
+}
