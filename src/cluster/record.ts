@@ -1,5 +1,8 @@
-// The ownership record of one dataset, as the coordinator and every node's catalog keep it. Shapes only.
+// The ownership record of one dataset, as the coordinator and every node's catalog keep it, and its text form.
+// Pure. Parsing is strict: a record decides who may write, so one that is not understood whole is not used at all.
+import { ZringError } from '../common/errors.ts';
 import type { Term } from '../common/term.ts';
+import { type Fields, fieldsOf, isCount, isName, isNodeId } from './fields.ts';
 
 /**
  * stable    owner serves.
@@ -30,4 +33,60 @@ export interface OwnershipRecord {
 export interface TaggedRecord {
   readonly record: OwnershipRecord;
   readonly tag: string;
+}
+
+export const RECORD_VERSION = 1;
+
+const PHASES: readonly string[] = ['stable', 'copying', 'draining', 'deleted'] satisfies readonly RecordPhase[];
+const DATASET_ID = /^[0-9a-f]{32}$/;
+
+/** Key order is fixed, so equal records have equal text. Errors: COORDINATOR_CORRUPT for what `parseRecord` would refuse. */
+export function serializeRecord(record: OwnershipRecord): string {
+  return JSON.stringify(checkRecord(record, record.dataset));
+}
+
+/** @param subject what the text was stored under; the record inside must name the same dataset when it is given.
+ *  Errors: VERSION_UNSUPPORTED (written by a newer release), COORDINATOR_CORRUPT. */
+export function parseRecord(text: string, subject?: string): OwnershipRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new ZringError('COORDINATOR_CORRUPT', 'ownership record is not JSON', { cause, ...(subject && { subject }) });
+  }
+  return checkRecord(value, subject);
+}
+
+/** The same for a value that was parsed already, e.g. as part of a peer message. Returns a fresh, plain object. */
+export function checkRecord(value: unknown, subject?: string): OwnershipRecord {
+  const fields = fieldsOf(value, 'ownership record', RECORD_VERSION, subject);
+  const dataset = fields.take('dataset', isName);
+  if (subject !== undefined && dataset !== subject) fields.refuse('dataset', `names ${JSON.stringify(dataset)}`);
+  const id = fields.take('id', (v) => typeof v === 'string' && DATASET_ID.test(v)) as string;
+  const owner = fields.take('owner', isNodeId);
+  const term = takeTerm(fields);
+  const phase = fields.take('phase', (v) => typeof v === 'string' && PHASES.includes(v)) as RecordPhase;
+  const target = fields.take('target', isNodeIdOrNull) as string | null;
+  const pin = fields.take('pin', isNodeIdOrNull) as string | null;
+  const inSync = fields.take('inSync', isNodeIdList) as readonly string[];
+  const createdMs = fields.take('createdMs', isCount);
+  fields.end();
+  const moving = phase === 'copying' || phase === 'draining';
+  if (moving !== (target !== null)) fields.refuse('target', `must be ${moving ? 'a node' : 'null'} while ${phase}`);
+  if (!inSync.includes(owner)) fields.refuse('inSync', 'must contain the owner');
+  return { version: 1, dataset, id, owner, term, phase, target, pin, inSync: [...inSync], createdMs };
+}
+
+function takeTerm(fields: Fields): Term {
+  const term = fields.take('term', (v) => typeof v === 'object' && v !== null && Object.keys(v).length === 2) as Term;
+  if (!isCount(term.n) || term.n < 1 || !isNodeId(term.node)) fields.refuse('term', 'must be { n, node }');
+  return { n: term.n, node: term.node };
+}
+
+function isNodeIdOrNull(value: unknown): value is string | null {
+  return value === null || isNodeId(value);
+}
+
+function isNodeIdList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isNodeId) && new Set(value).size === value.length;
 }
