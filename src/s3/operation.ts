@@ -1,2 +1,486 @@
-// Placeholder until the operation table is written.
-export type OperationName = string;
+// The operation table: every operation of S3 by its AWS name, with what selects it on the wire, what it does and
+// whether it is built. Adding one = flipping `implemented` here and adding its handler; the compiler asks for it, for
+// handlers are a Record<ImplementedOperation, …>. Detection is pure; it never falls back from a sub-resource that is
+// known but not built to the plain handler of its method (a `PUT ?acl` must not overwrite the object).
+// Source: Amazon S3 API Reference, Actions; checked by a test against the operation model of the AWS SDK.
+import { invalidArgument } from './errors.ts';
+import type { Target } from './types.ts';
+
+export type Scope = 'service' | 'bucket' | 'object';
+
+/** What it does: `read` and `list-buckets` need read access, everything else write access. */
+export type Action = 'list-buckets' | 'create-bucket' | 'delete-bucket' | 'read' | 'write' | 'delete';
+
+/** none: a body is refused or ignored · object: streamed · xml: a small document · form: multipart/form-data. */
+export type BodyKind = 'none' | 'object' | 'xml' | 'form';
+
+export interface OperationSpec {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'OPTIONS';
+  readonly scope: Scope;
+  readonly action: Action;
+  readonly implemented: boolean;
+  readonly body: BodyKind;
+  /** Query parameters that must be present, `name=value` when the value decides too. The most demanding row wins. */
+  readonly select: readonly string[];
+  /** Header that must be present (non-empty). */
+  readonly header?: string;
+  /** Further query parameters that it understands. */
+  readonly parameters: readonly string[];
+}
+
+type Row = Omit<OperationSpec, 'implemented' | 'select' | 'parameters' | 'body'> &
+  Partial<Pick<OperationSpec, 'select' | 'parameters' | 'body'>>;
+
+function built<const R extends Row>(row: R) {
+  return { select: [], parameters: [], body: 'none' as BodyKind, ...row, implemented: true as const };
+}
+
+function later<const R extends Row>(row: R) {
+  return { select: [], parameters: [], body: 'none' as BodyKind, ...row, implemented: false as const };
+}
+
+/** A bucket document read, written or removed under its own sub-resource; none of them is built yet. */
+function bucketGet(name: string, ...parameters: string[]) {
+  return later({ method: 'GET', scope: 'bucket', action: 'read', select: [name], parameters });
+}
+function bucketPut(name: string, ...parameters: string[]) {
+  return later({ method: 'PUT', scope: 'bucket', action: 'write', body: 'xml', select: [name], parameters });
+}
+function bucketDelete(name: string, ...parameters: string[]) {
+  return later({ method: 'DELETE', scope: 'bucket', action: 'write', select: [name], parameters });
+}
+function objectGet(name: string, ...parameters: string[]) {
+  return later({ method: 'GET', scope: 'object', action: 'read', select: [name], parameters });
+}
+function objectPut(name: string, ...parameters: string[]) {
+  return later({ method: 'PUT', scope: 'object', action: 'write', body: 'xml', select: [name], parameters });
+}
+
+const RESPONSE_OVERRIDES = [
+  'response-cache-control',
+  'response-content-disposition',
+  'response-content-encoding',
+  'response-content-language',
+  'response-content-type',
+  'response-expires',
+] as const;
+
+export const OPERATIONS = {
+  // service
+  ListBuckets: built({
+    method: 'GET',
+    scope: 'service',
+    action: 'list-buckets',
+    parameters: ['max-buckets', 'continuation-token', 'prefix', 'bucket-region'],
+  }),
+  ListDirectoryBuckets: later({
+    method: 'GET',
+    scope: 'service',
+    action: 'list-buckets',
+    select: ['x-id=ListDirectoryBuckets'],
+    parameters: ['continuation-token', 'max-directory-buckets'],
+  }),
+
+  // buckets
+  CreateBucket: built({ method: 'PUT', scope: 'bucket', action: 'create-bucket', body: 'xml' }),
+  HeadBucket: built({ method: 'HEAD', scope: 'bucket', action: 'read' }),
+  DeleteBucket: built({ method: 'DELETE', scope: 'bucket', action: 'delete-bucket' }),
+  GetBucketLocation: built({ method: 'GET', scope: 'bucket', action: 'read', select: ['location'] }),
+  GetBucketVersioning: built({ method: 'GET', scope: 'bucket', action: 'read', select: ['versioning'] }),
+  ListObjects: built({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    parameters: ['delimiter', 'encoding-type', 'marker', 'max-keys', 'prefix'],
+  }),
+  ListObjectsV2: built({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['list-type=2'],
+    parameters: [
+      'delimiter',
+      'encoding-type',
+      'max-keys',
+      'prefix',
+      'continuation-token',
+      'fetch-owner',
+      'start-after',
+    ],
+  }),
+  ListObjectVersions: built({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['versions'],
+    parameters: ['delimiter', 'encoding-type', 'key-marker', 'max-keys', 'prefix', 'version-id-marker'],
+  }),
+  ListMultipartUploads: built({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['uploads'],
+    parameters: ['delimiter', 'encoding-type', 'key-marker', 'max-uploads', 'prefix', 'upload-id-marker'],
+  }),
+  DeleteObjects: built({ method: 'POST', scope: 'bucket', action: 'delete', body: 'xml', select: ['delete'] }),
+
+  // objects
+  PutObject: built({ method: 'PUT', scope: 'object', action: 'write', body: 'object' }),
+  GetObject: built({
+    method: 'GET',
+    scope: 'object',
+    action: 'read',
+    parameters: ['partNumber', 'versionId', ...RESPONSE_OVERRIDES],
+  }),
+  HeadObject: built({
+    method: 'HEAD',
+    scope: 'object',
+    action: 'read',
+    parameters: ['partNumber', 'versionId', ...RESPONSE_OVERRIDES],
+  }),
+  DeleteObject: built({ method: 'DELETE', scope: 'object', action: 'delete', parameters: ['versionId'] }),
+  CopyObject: built({ method: 'PUT', scope: 'object', action: 'write', header: 'x-amz-copy-source' }),
+
+  // multipart uploads
+  CreateMultipartUpload: built({ method: 'POST', scope: 'object', action: 'write', select: ['uploads'] }),
+  UploadPart: built({
+    method: 'PUT',
+    scope: 'object',
+    action: 'write',
+    body: 'object',
+    select: ['partNumber', 'uploadId'],
+  }),
+  UploadPartCopy: built({
+    method: 'PUT',
+    scope: 'object',
+    action: 'write',
+    select: ['partNumber', 'uploadId'],
+    header: 'x-amz-copy-source',
+  }),
+  CompleteMultipartUpload: built({
+    method: 'POST',
+    scope: 'object',
+    action: 'write',
+    body: 'xml',
+    select: ['uploadId'],
+  }),
+  AbortMultipartUpload: built({ method: 'DELETE', scope: 'object', action: 'write', select: ['uploadId'] }),
+  ListParts: built({
+    method: 'GET',
+    scope: 'object',
+    action: 'read',
+    select: ['uploadId'],
+    parameters: ['max-parts', 'part-number-marker', 'encoding-type'],
+  }),
+
+  // not built yet: bucket documents
+  GetBucketAbac: bucketGet('abac'),
+  PutBucketAbac: bucketPut('abac'),
+  GetBucketAccelerateConfiguration: bucketGet('accelerate'),
+  PutBucketAccelerateConfiguration: bucketPut('accelerate'),
+  GetBucketAcl: bucketGet('acl'),
+  PutBucketAcl: bucketPut('acl'),
+  GetBucketCors: bucketGet('cors'),
+  PutBucketCors: bucketPut('cors'),
+  DeleteBucketCors: bucketDelete('cors'),
+  GetBucketEncryption: bucketGet('encryption'),
+  PutBucketEncryption: bucketPut('encryption'),
+  DeleteBucketEncryption: bucketDelete('encryption'),
+  GetBucketLifecycleConfiguration: bucketGet('lifecycle'),
+  PutBucketLifecycleConfiguration: bucketPut('lifecycle'),
+  DeleteBucketLifecycle: bucketDelete('lifecycle'),
+  GetBucketLogging: bucketGet('logging'),
+  PutBucketLogging: bucketPut('logging'),
+  GetBucketNotificationConfiguration: bucketGet('notification'),
+  PutBucketNotificationConfiguration: bucketPut('notification'),
+  GetBucketOwnershipControls: bucketGet('ownershipControls'),
+  PutBucketOwnershipControls: bucketPut('ownershipControls'),
+  DeleteBucketOwnershipControls: bucketDelete('ownershipControls'),
+  GetBucketPolicy: bucketGet('policy'),
+  PutBucketPolicy: bucketPut('policy'),
+  DeleteBucketPolicy: bucketDelete('policy'),
+  GetBucketPolicyStatus: bucketGet('policyStatus'),
+  GetBucketReplication: bucketGet('replication'),
+  PutBucketReplication: bucketPut('replication'),
+  DeleteBucketReplication: bucketDelete('replication'),
+  GetBucketRequestPayment: bucketGet('requestPayment'),
+  PutBucketRequestPayment: bucketPut('requestPayment'),
+  GetBucketTagging: bucketGet('tagging'),
+  PutBucketTagging: bucketPut('tagging'),
+  DeleteBucketTagging: bucketDelete('tagging'),
+  PutBucketVersioning: bucketPut('versioning'),
+  GetBucketWebsite: bucketGet('website'),
+  PutBucketWebsite: bucketPut('website'),
+  DeleteBucketWebsite: bucketDelete('website'),
+  GetObjectLockConfiguration: bucketGet('object-lock'),
+  PutObjectLockConfiguration: bucketPut('object-lock'),
+  GetPublicAccessBlock: bucketGet('publicAccessBlock'),
+  PutPublicAccessBlock: bucketPut('publicAccessBlock'),
+  DeletePublicAccessBlock: bucketDelete('publicAccessBlock'),
+  // with an id, one of many; without, the list
+  ListBucketAnalyticsConfigurations: bucketGet('analytics', 'continuation-token'),
+  GetBucketAnalyticsConfiguration: later({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['analytics', 'id'],
+  }),
+  PutBucketAnalyticsConfiguration: bucketPut('analytics', 'id'),
+  DeleteBucketAnalyticsConfiguration: bucketDelete('analytics', 'id'),
+  ListBucketIntelligentTieringConfigurations: bucketGet('intelligent-tiering', 'continuation-token'),
+  GetBucketIntelligentTieringConfiguration: later({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['intelligent-tiering', 'id'],
+  }),
+  PutBucketIntelligentTieringConfiguration: bucketPut('intelligent-tiering', 'id'),
+  DeleteBucketIntelligentTieringConfiguration: bucketDelete('intelligent-tiering', 'id'),
+  ListBucketInventoryConfigurations: bucketGet('inventory', 'continuation-token'),
+  GetBucketInventoryConfiguration: later({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['inventory', 'id'],
+  }),
+  PutBucketInventoryConfiguration: bucketPut('inventory', 'id'),
+  DeleteBucketInventoryConfiguration: bucketDelete('inventory', 'id'),
+  ListBucketMetricsConfigurations: bucketGet('metrics', 'continuation-token'),
+  GetBucketMetricsConfiguration: later({
+    method: 'GET',
+    scope: 'bucket',
+    action: 'read',
+    select: ['metrics', 'id'],
+  }),
+  PutBucketMetricsConfiguration: bucketPut('metrics', 'id'),
+  DeleteBucketMetricsConfiguration: bucketDelete('metrics', 'id'),
+  // metadata tables
+  CreateBucketMetadataConfiguration: later({
+    method: 'POST',
+    scope: 'bucket',
+    action: 'write',
+    body: 'xml',
+    select: ['metadataConfiguration'],
+  }),
+  GetBucketMetadataConfiguration: bucketGet('metadataConfiguration'),
+  DeleteBucketMetadataConfiguration: bucketDelete('metadataConfiguration'),
+  CreateBucketMetadataTableConfiguration: later({
+    method: 'POST',
+    scope: 'bucket',
+    action: 'write',
+    body: 'xml',
+    select: ['metadataTable'],
+  }),
+  GetBucketMetadataTableConfiguration: bucketGet('metadataTable'),
+  DeleteBucketMetadataTableConfiguration: bucketDelete('metadataTable'),
+  UpdateBucketMetadataAnnotationTableConfiguration: bucketPut('metadataAnnotationTable'),
+  UpdateBucketMetadataInventoryTableConfiguration: bucketPut('metadataInventoryTable'),
+  UpdateBucketMetadataJournalTableConfiguration: bucketPut('metadataJournalTable'),
+  // others on a bucket
+  CreateSession: bucketGet('session'),
+  PostObject: later({ method: 'POST', scope: 'bucket', action: 'write', body: 'form' }),
+  WriteGetObjectResponse: later({
+    method: 'POST',
+    scope: 'object',
+    action: 'write',
+    body: 'object',
+    header: 'x-amz-request-route',
+  }),
+
+  // not built yet: objects
+  GetObjectAcl: objectGet('acl', 'versionId'),
+  PutObjectAcl: objectPut('acl', 'versionId'),
+  GetObjectAttributes: objectGet('attributes', 'versionId'),
+  GetObjectLegalHold: objectGet('legal-hold', 'versionId'),
+  PutObjectLegalHold: objectPut('legal-hold', 'versionId'),
+  GetObjectRetention: objectGet('retention', 'versionId'),
+  PutObjectRetention: objectPut('retention', 'versionId'),
+  GetObjectTagging: objectGet('tagging', 'versionId'),
+  PutObjectTagging: objectPut('tagging', 'versionId'),
+  DeleteObjectTagging: later({
+    method: 'DELETE',
+    scope: 'object',
+    action: 'write',
+    select: ['tagging'],
+    parameters: ['versionId'],
+  }),
+  GetObjectTorrent: objectGet('torrent'),
+  RestoreObject: later({
+    method: 'POST',
+    scope: 'object',
+    action: 'write',
+    body: 'xml',
+    select: ['restore'],
+    parameters: ['versionId'],
+  }),
+  SelectObjectContent: later({
+    method: 'POST',
+    scope: 'object',
+    action: 'read',
+    body: 'xml',
+    select: ['select'],
+    parameters: ['select-type'],
+  }),
+  RenameObject: objectPut('renameObject'),
+  UpdateObjectEncryption: objectPut('encryption', 'versionId'),
+  ListObjectAnnotations: objectGet(
+    'annotation',
+    'versionId',
+    'max-annotation-results',
+    'annotation-prefix',
+    'continuation-token',
+  ),
+  GetObjectAnnotation: later({
+    method: 'GET',
+    scope: 'object',
+    action: 'read',
+    select: ['annotation', 'annotationName'],
+    parameters: ['versionId'],
+  }),
+  PutObjectAnnotation: objectPut('annotation', 'annotationName', 'versionId'),
+  DeleteObjectAnnotation: later({
+    method: 'DELETE',
+    scope: 'object',
+    action: 'delete',
+    select: ['annotation'],
+    parameters: ['annotationName', 'versionId'],
+  }),
+  /** A preflight; answered for buckets too. Comes without credentials. */
+  OptionsObject: later({ method: 'OPTIONS', scope: 'object', action: 'read' }),
+} as const satisfies Record<string, OperationSpec>;
+
+export type OperationName = keyof typeof OPERATIONS;
+
+/** The names that need a handler. */
+export type ImplementedOperation = {
+  [Name in OperationName]: (typeof OPERATIONS)[Name]['implemented'] extends true ? Name : never;
+}[OperationName];
+
+export function operationSpec(name: OperationName): OperationSpec {
+  return OPERATIONS[name];
+}
+
+export function isImplemented(name: OperationName): name is ImplementedOperation {
+  return OPERATIONS[name].implemented;
+}
+
+/** Which rule of a credential (`actions: read | write | *`) the operation needs. */
+export function accessOf(name: OperationName): 'read' | 'write' {
+  const { action } = OPERATIONS[name];
+  return action === 'read' || action === 'list-buckets' ? 'read' : 'write';
+}
+
+interface Candidate {
+  readonly name: OperationName;
+  readonly spec: OperationSpec;
+  readonly selectors: readonly { readonly name: string; readonly value: string | null }[];
+}
+
+/** `METHOD scope` → candidates, the most demanding first. */
+const CANDIDATES: ReadonlyMap<string, readonly Candidate[]> = buildCandidates();
+
+/** Parameters that change what a request means: never ignored, however little they fit. */
+const RESERVED: ReadonlySet<string> = buildReserved();
+
+function buildCandidates(): Map<string, Candidate[]> {
+  const table = new Map<string, Candidate[]>();
+  for (const name of Object.keys(OPERATIONS) as OperationName[]) {
+    const spec = operationSpec(name);
+    const selectors = spec.select.map((text) => {
+      const at = text.indexOf('=');
+      return at < 0 ? { name: text, value: null } : { name: text.slice(0, at), value: text.slice(at + 1) };
+    });
+    const slot = `${spec.method} ${spec.scope}`;
+    const list = table.get(slot) ?? [];
+    list.push({ name, spec, selectors });
+    table.set(slot, list);
+  }
+  const weight = (c: Candidate) => c.selectors.length * 2 + (c.spec.header === undefined ? 0 : 1);
+  for (const list of table.values()) list.sort((a, b) => weight(b) - weight(a));
+  return table;
+}
+
+function buildReserved(): Set<string> {
+  // `id` and `annotationName` only refine a sub-resource; `x-id` and `list-type` are judged by value.
+  const refining = new Set(['id', 'annotationName', 'x-id', 'list-type']);
+  const reserved = new Set(['versionId', 'select-type', 'append', 'torrent']);
+  for (const list of CANDIDATES.values()) {
+    for (const candidate of list) {
+      for (const selector of candidate.selectors) if (!refining.has(selector.name)) reserved.add(selector.name);
+    }
+  }
+  return reserved;
+}
+
+export function scopeOf(target: Pick<Target, 'bucket' | 'key'>): Scope {
+  if (target.bucket === null) return 'service';
+  return target.key === null ? 'bucket' : 'object';
+}
+
+/**
+ * The operation that a request names, or null when its method is not allowed there (answer 405 MethodNotAllowed).
+ * Throws InvalidArgument for parameters that contradict each other. Unknown parameters are ignored.
+ */
+export function detectOperation(
+  method: string,
+  target: Pick<Target, 'bucket' | 'key' | 'query'>,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+): OperationName | null {
+  const scope = scopeOf(target);
+  if (method === 'OPTIONS') return scope === 'service' ? null : 'OptionsObject';
+  const candidates = CANDIDATES.get(`${method} ${scope}`) ?? [];
+  const reserved = [...target.query.keys()].filter((name) => RESERVED.has(name));
+  const found = candidates.find((candidate) => matches(candidate, target.query, headers));
+  if (found === undefined) return null;
+  const foreign = reserved.filter((name) => !understands(found, name));
+  if (foreign.length > 0) return refuseForeign(found, foreign, candidates, target.query);
+  if (found.name === 'ListObjects') refuseListType(target.query);
+  return found.name;
+}
+
+function matches(
+  candidate: Candidate,
+  query: Target['query'],
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+): boolean {
+  for (const selector of candidate.selectors) {
+    const values = query.get(selector.name);
+    if (values === undefined) return false;
+    if (selector.value !== null && !values.includes(selector.value)) return false;
+  }
+  const { header } = candidate.spec;
+  return header === undefined || (headers[header] !== undefined && headers[header] !== '');
+}
+
+function understands(candidate: Candidate, name: string): boolean {
+  return candidate.spec.parameters.includes(name) || candidate.selectors.some((selector) => selector.name === name);
+}
+
+/** A parameter that changes the meaning is present, and the best row does not know it: say what is wrong with it. */
+function refuseForeign(
+  found: Candidate,
+  foreign: readonly string[],
+  candidates: readonly Candidate[],
+  query: Target['query'],
+): null {
+  const [first = ''] = foreign;
+  const value = query.get(first)?.[0] ?? '';
+  if (foreign.includes('versionId') && foreign.length === 1) {
+    throw invalidArgument('This operation does not accept a version-id.', 'versionId', value);
+  }
+  if (first === 'partNumber' && foreign.length === 1 && found.spec.method === 'PUT') {
+    throw invalidArgument('This operation does not accept partNumber without uploadId', first, value);
+  }
+  const selecting = found.selectors.map((selector) => selector.name).filter((name) => RESERVED.has(name));
+  const known = foreign.every((name) => candidates.some((candidate) => understands(candidate, name)));
+  if (selecting.length > 0 && known) {
+    const names = [...selecting, ...foreign].sort();
+    throw invalidArgument(`Conflicting query string parameters: ${names.join(', ')}`, 'ResourceType', names[0] ?? '');
+  }
+  return null;
+}
+
+function refuseListType(query: Target['query']): void {
+  const value = query.get('list-type')?.[0];
+  if (value !== undefined && value !== '1') throw invalidArgument('Invalid List Type', 'list-type', value);
+}

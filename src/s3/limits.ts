@@ -1,0 +1,220 @@
+// Every limit of the S3 surface, each with its value, what it prevents, where the number comes from and the S3
+// error that a client gets beyond it. One place, so that docs/S3.md can list them and no number hides in a parser.
+import type { S3ErrorCode } from './errors.ts';
+
+export interface Limit {
+  readonly value: number;
+  readonly unit: 'bytes' | 'seconds' | 'count' | 'characters' | 'levels';
+  /** S3 code of the answer beyond it; null when the value is clamped instead. */
+  readonly error: S3ErrorCode | null;
+  /** Page of AWS that says so, or the reason when the number is ours. */
+  readonly source: string;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+export const LIMITS = {
+  // names
+  keyBytesMax: {
+    value: 1024,
+    unit: 'bytes',
+    error: 'KeyTooLongError',
+    source: 'AWS: Amazon S3 User Guide, Naming Amazon S3 objects',
+  },
+  bucketNameCharactersMin: {
+    value: 3,
+    unit: 'characters',
+    error: 'InvalidBucketName',
+    source: 'AWS: Amazon S3 User Guide, Bucket naming rules',
+  },
+  bucketNameCharactersMax: {
+    value: 63,
+    unit: 'characters',
+    error: 'InvalidBucketName',
+    source: 'AWS: Amazon S3 User Guide, Bucket naming rules',
+  },
+  // request head
+  requestTargetBytesMax: {
+    value: 12 * KIB,
+    unit: 'bytes',
+    error: 'InvalidURI',
+    source: 'ours: a key of 1024 bytes is 3 KiB when percent-encoded, a presigned query about 2 KiB',
+  },
+  queryParametersMax: {
+    value: 100,
+    unit: 'count',
+    error: 'InvalidURI',
+    source: 'ours: bounds the sort of the canonical query; no operation has more than 20',
+  },
+  headersMax: {
+    value: 200,
+    unit: 'count',
+    error: 'RequestHeaderSectionTooLarge',
+    source: 'ours: bounds the canonical request; S3 bounds the bytes only',
+  },
+  headerBytesMax: {
+    value: 16 * KIB,
+    unit: 'bytes',
+    error: 'RequestHeaderSectionTooLarge',
+    source: 'ours: the default of Node; S3 allows 8 KiB for PUT, most clients stay below 4 KiB',
+  },
+  userMetadataBytesMax: {
+    value: 2 * KIB,
+    unit: 'bytes',
+    error: 'MetadataTooLarge',
+    source: 'AWS: Amazon S3 User Guide, Working with object metadata (sum of names and values)',
+  },
+  // time
+  clockSkewSecondsMax: {
+    value: 15 * 60,
+    unit: 'seconds',
+    error: 'RequestTimeTooSkewed',
+    source: 'AWS: Amazon S3 API Reference, Error responses (RequestTimeTooSkewed)',
+  },
+  presignedSecondsMax: {
+    value: 604_800,
+    unit: 'seconds',
+    error: 'AuthorizationQueryParametersError',
+    source: 'AWS: Amazon S3 API Reference, Authenticating requests: using query parameters',
+  },
+  // bodies
+  putBytesMax: {
+    value: 5 * GIB,
+    unit: 'bytes',
+    error: 'EntityTooLarge',
+    source: 'AWS: Amazon S3 User Guide, Uploading objects (single PUT)',
+  },
+  partBytesMax: {
+    value: 5 * GIB,
+    unit: 'bytes',
+    error: 'EntityTooLarge',
+    source: 'AWS: Amazon S3 User Guide, Multipart upload limits',
+  },
+  partBytesMin: {
+    value: 5 * MIB,
+    unit: 'bytes',
+    error: 'EntityTooSmall',
+    source: 'AWS: Amazon S3 User Guide, Multipart upload limits (every part but the last)',
+  },
+  partNumberMax: {
+    value: 10_000,
+    unit: 'count',
+    error: 'InvalidArgument',
+    source: 'AWS: Amazon S3 User Guide, Multipart upload limits',
+  },
+  objectBytesMax: {
+    value: 50_000 * GIB,
+    unit: 'bytes',
+    error: 'EntityTooLarge',
+    source: 'arithmetic: 10,000 parts of 5 GiB',
+  },
+  copyBytesMax: {
+    value: 5 * GIB,
+    unit: 'bytes',
+    error: 'InvalidRequest',
+    source: 'AWS: Amazon S3 API Reference, CopyObject (larger objects by UploadPartCopy)',
+  },
+  // aws-chunked
+  chunkHeaderBytesMax: {
+    value: 256,
+    unit: 'bytes',
+    error: 'InvalidRequest',
+    source: 'ours: 16 hex digits, ;chunk-signature= and 64 hex digits are 97 bytes; stops endless header lines',
+  },
+  chunkBytesMax: {
+    value: 5 * GIB,
+    unit: 'bytes',
+    error: 'InvalidRequest',
+    source: 'ours: no chunk can be larger than the largest body',
+  },
+  chunkBytesMin: {
+    value: 8 * KIB,
+    unit: 'bytes',
+    error: 'InvalidChunkSizeError',
+    source: 'AWS: Amazon S3 API Reference, Signature calculations: chunked upload (every chunk but the last)',
+  },
+  trailerBytesMax: {
+    value: 4 * KIB,
+    unit: 'bytes',
+    error: 'MalformedTrailerError',
+    source: 'ours: the longest real trailer (SHA-512 checksum and signature) is below 300 bytes',
+  },
+  trailerLinesMax: {
+    value: 8,
+    unit: 'count',
+    error: 'MalformedTrailerError',
+    source: 'ours: S3 sends one checksum and one signature',
+  },
+  // XML and lists
+  deleteObjectsKeysMax: {
+    value: 1000,
+    unit: 'count',
+    error: 'MalformedXML',
+    source: 'AWS: Amazon S3 API Reference, DeleteObjects',
+  },
+  deleteObjectsBytesMax: {
+    value: 8 * MIB,
+    unit: 'bytes',
+    error: 'MaxMessageLengthExceeded',
+    source: 'ours: 1000 keys of 1024 bytes, each byte escaped as six characters, and their markup',
+  },
+  completeUploadBytesMax: {
+    value: 6 * MIB,
+    unit: 'bytes',
+    error: 'MaxMessageLengthExceeded',
+    source: 'ours: 10,000 parts with a SHA-512 checksum each, generously spaced',
+  },
+  configurationBytesMax: {
+    value: 64 * KIB,
+    unit: 'bytes',
+    error: 'MaxMessageLengthExceeded',
+    source: 'ours: CreateBucketConfiguration is below 1 KiB; S3 bounds bucket documents to 20–64 KiB',
+  },
+  xmlDepthMax: {
+    value: 16,
+    unit: 'levels',
+    error: 'MalformedXML',
+    source: 'ours: the deepest document of S3 has 8 levels; stops recursion by nesting',
+  },
+  xmlElementsMax: {
+    value: 120_000,
+    unit: 'count',
+    error: 'MalformedXML',
+    source: 'ours: CompleteMultipartUpload with 10,000 parts of up to 11 children; stops floods of tiny elements',
+  },
+  listKeysMax: {
+    value: 1000,
+    unit: 'count',
+    error: null,
+    source: 'AWS: Amazon S3 API Reference, ListObjectsV2 (max-keys is clamped)',
+  },
+  listUploadsMax: {
+    value: 1000,
+    unit: 'count',
+    error: null,
+    source: 'AWS: Amazon S3 API Reference, ListMultipartUploads (max-uploads is clamped)',
+  },
+  listPartsMax: {
+    value: 1000,
+    unit: 'count',
+    error: null,
+    source: 'AWS: Amazon S3 API Reference, ListParts (max-parts is clamped)',
+  },
+  listBucketsMax: {
+    value: 10_000,
+    unit: 'count',
+    error: 'InvalidArgument',
+    source: 'AWS: Amazon S3 API Reference, ListBuckets (max-buckets)',
+  },
+  // caches
+  signingKeysCached: {
+    value: 1024,
+    unit: 'count',
+    error: null,
+    source: 'ours: one key per secret and day; the oldest entry is dropped',
+  },
+} as const satisfies Record<string, Limit>;
+
+export type LimitName = keyof typeof LIMITS;
