@@ -1,0 +1,37 @@
+// Authorisation by the rules of a credential: which buckets it may read and write. Pure. A credential without a rule
+// that covers the bucket may do nothing; there is no deny rule and no ownership of buckets by credentials here.
+import type { Identity } from './types.ts';
+
+export type Action = 'read' | 'write';
+
+/** `*` is any run of characters, `?` one; everything else is itself. Bucket names only: no need for escapes. */
+function globPattern(glob: string): RegExp {
+  let pattern = patterns.get(glob);
+  if (!pattern) {
+    const source = glob
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replace(/\*+/g, '.*')
+      .replace(/\?/g, '.');
+    pattern = new RegExp(`^${source}$`, 's');
+    if (patterns.size >= PATTERNS_MAX) patterns.clear();
+    patterns.set(glob, pattern);
+  }
+  return pattern;
+}
+
+/** Globs come from the configuration, so there are few; the bound only guards against endless reloads. */
+const PATTERNS_MAX = 1000;
+const patterns = new Map<string, RegExp>();
+
+function covers(actions: string, action: Action): boolean {
+  return actions.split(',').some((item) => item.trim() === '*' || item.trim() === action);
+}
+
+export function mayAct(identity: Identity, bucket: string, action: Action): boolean {
+  return identity.allow.some((rule) => covers(rule.actions, action) && globPattern(rule.buckets).test(bucket));
+}
+
+/** For ListBuckets: a bucket is shown to who may do anything with it. */
+export function maySee(identity: Identity, bucket: string): boolean {
+  return identity.allow.some((rule) => globPattern(rule.buckets).test(bucket));
+}
