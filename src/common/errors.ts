@@ -29,6 +29,7 @@ export type ErrorCode =
   // storage
   | 'STORAGE_FULL'
   | 'STORAGE_UNAVAILABLE' // pool suspended, read-only, I/O error
+  | 'STORAGE_OUTCOME_UNKNOWN' // the flush of a commit failed: it may or may not be there after reopening
   | 'STORAGE_CORRUPT' // checksum mismatch, damaged index
   | 'STORAGE_PERMISSION'
   | 'DATASET_NAME_INVALID'

@@ -226,6 +226,11 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
     retryAfterSeconds: 10,
     message: 'The storage pool is suspended, read-only or failing. Please try again.',
   },
+  STORAGE_OUTCOME_UNKNOWN: {
+    s3: 'ServiceUnavailable',
+    retryAfterSeconds: 10,
+    message: 'The storage pool is suspended, read-only or failing. Please try again.',
+  },
   STORAGE_CORRUPT: {
     s3: 'InternalError',
     retryAfterSeconds: null,
