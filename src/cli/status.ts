@@ -1,0 +1,54 @@
+// `zring status`: nodes, leases, zones, moves in flight with bytes and rate.
+import { defineCommand } from 'citty';
+import type { ClusterStatus } from '../admin/types.ts';
+import { connectAdmin, connectionArgs } from './admin-client.ts';
+import { formatBytes, formatDuration, formatTable, print, printJson } from './output.ts';
+
+export const statusCommand = defineCommand({
+  meta: { name: 'status', description: 'Nodes, leases, zones and moves in flight' },
+  args: connectionArgs,
+  async run({ args }) {
+    const status = (await connectAdmin(args).get('/status')) as ClusterStatus;
+    if (args.json) return printJson(status);
+    print(describe(status));
+  },
+});
+
+export function describe(status: ClusterStatus): string {
+  const { coordinator } = status;
+  const lines = [
+    `cluster ${status.cluster}  epoch ${status.epoch}  revision ${status.revision}  (asked ${status.node})`,
+    `coordinator ${coordinator.kind}: ${coordinator.available ? 'up' : 'DOWN (reads and writes go on; create, delete and move wait)'}` +
+      `${coordinator.complete ? '' : '; catalog incomplete'}`,
+    '',
+    formatTable(
+      ['NODE', 'ZONE', 'STATE', 'WEIGHT', 'LEASE', 'DATASETS', 'FREE', 'SIZE', 'S3', 'RELEASE'],
+      status.nodes.map((node) => [
+        node.id,
+        node.zone,
+        node.state,
+        node.weight,
+        node.leaseMs > 0 ? formatDuration(node.leaseMs) : 'none',
+        node.datasets,
+        formatBytes(node.freeBytes),
+        formatBytes(node.totalBytes),
+        node.s3,
+        node.release,
+      ]),
+    ),
+  ];
+  const moves = status.nodes.flatMap((node) => node.moves);
+  if (moves.length > 0) {
+    const rows = moves.map((move) => [
+      move.dataset,
+      `${move.from} -> ${move.to}`,
+      move.phase,
+      formatBytes(move.bytes),
+      `${formatBytes(move.bytesPerSecond)}/s`,
+    ]);
+    lines.push('', formatTable(['MOVING', 'FROM -> TO', 'PHASE', 'BYTES', 'RATE'], rows));
+  }
+  if (!status.ready.ready) lines.push('', `node ${status.node} is not ready: ${status.ready.reasons.join('; ')}`);
+  for (const fault of status.configFaults) lines.push('', `configuration fault: ${fault}`);
+  return lines.join('\n');
+}
