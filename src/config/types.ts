@@ -87,4 +87,6 @@ export interface ConfigFault {
   readonly path: string;
   readonly message: string;
   readonly expected: string;
+  /** Line in the file, from 1, where one can be told. */
+  readonly line?: number;
 }
