@@ -35,5 +35,10 @@ export interface DatasetAccess {
   /** At the owner only; DATASET_NOT_EMPTY when it holds objects. */
   remove(dataset: string): Promise<void>;
   /** Every record known here that is not deleted, by name, and whether the list can be trusted to be whole. */
-  records(): { readonly records: readonly OwnershipRecord[]; readonly complete: boolean };
+  records(): {
+    readonly records: readonly OwnershipRecord[];
+    readonly complete: boolean;
+    /** Nodes whose datasets may be missing from the list, when that is known. */
+    readonly missing?: readonly string[];
+  };
 }

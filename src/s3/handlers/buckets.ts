@@ -1,0 +1,145 @@
+// ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation, GetBucketVersioning.
+// A list of buckets is whole or it is an error: fewer buckets than there are would be a wrong success.
+import { isZringError } from '../../common/errors.ts';
+import { maySee } from '../authorize.ts';
+import { invalidArgument, S3Error } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { queryValue } from '../target.ts';
+import type { S3Response, Target } from '../types.ts';
+import { parseCreateBucketRequest } from '../xml/requests.ts';
+import { listBucketsResult, locationResult, versioningResult } from '../xml/results.ts';
+import { BUCKET_DOCUMENT, bucketDocument, checkExpectedOwner, ownerOf, readBucketDocument } from './bucket-document.ts';
+import { type DatasetContext, type HandlerContext, readDocument } from './context.ts';
+import { decodeToken, encodeToken } from './page-query.ts';
+import { refuseUnsupported } from './unsupported.ts';
+
+const XML = { 'content-type': 'application/xml' };
+/** The region in which S3 takes a repeated CreateBucket of one's own bucket for a success. */
+const FORGIVING_REGION = 'us-east-1';
+
+export async function listBuckets(context: HandlerContext): Promise<S3Response> {
+  const { access, config } = context.services;
+  const { identity } = context.request.auth;
+  const { target } = context.request;
+  const { records, complete, missing } = access.records();
+  if (!complete) {
+    const who = missing && missing.length > 0 ? ` Not heard from: ${missing.join(', ')}.` : '';
+    throw new S3Error('ServiceUnavailable', `The list of buckets is not complete now.${who} Please try again.`, {
+      retryAfterSeconds: 2,
+    });
+  }
+  const { region } = config().cluster;
+  const query = readListQuery(target);
+  const elsewhere = query.region !== null && query.region !== region;
+  const names = elsewhere
+    ? []
+    : records
+        .filter((record) => record.dataset.startsWith(query.prefix ?? '') && record.dataset > query.after)
+        .filter((record) => maySee(identity, record.dataset))
+        .sort((a, b) => (a.dataset < b.dataset ? -1 : 1));
+  const page = names.slice(0, query.limit);
+  const last = page.at(-1);
+  const body = listBucketsResult({
+    owner: ownerOf(identity),
+    buckets: page.map((record) => ({
+      name: record.dataset,
+      createdMs: record.createdMs,
+      ...(query.detailed ? { region } : {}),
+    })),
+    prefix: query.prefix,
+    continuationToken: last && names.length > page.length ? encodeToken(last.dataset) : null,
+  });
+  return { status: 200, headers: XML, body };
+}
+
+function readListQuery(target: Target) {
+  const limitText = queryValue(target, 'max-buckets');
+  const token = queryValue(target, 'continuation-token');
+  const prefix = queryValue(target, 'prefix') ?? null;
+  const region = queryValue(target, 'bucket-region') ?? null;
+  let limit = Number.POSITIVE_INFINITY;
+  if (limitText !== undefined && limitText !== '') {
+    limit = /^\d{1,6}$/.test(limitText) ? Number(limitText) : 0;
+    const max = LIMITS.listBucketsMax.value;
+    if (limit < 1 || limit > max) {
+      throw invalidArgument(`max-buckets must be an integer between 1 and ${max}`, 'max-buckets', limitText);
+    }
+  }
+  return {
+    limit,
+    prefix,
+    region,
+    after: token ? decodeToken(token) : '',
+    /** S3 names the region of each bucket once any parameter is given. */
+    detailed: limitText !== undefined || token !== undefined || prefix !== null || region !== null,
+  };
+}
+
+export async function createBucket(context: HandlerContext): Promise<S3Response> {
+  const { access, config } = context.services;
+  const { headers, auth } = context.request;
+  refuseUnsupported(headers);
+  const { region } = config().cluster;
+  checkLocation(await readDocument(context, LIMITS.configurationBytesMax.value), region);
+  const document = bucketDocument(auth.identity, region);
+  const created = { status: 200, headers: { location: `/${context.bucket}` }, body: '' };
+  if (access.locate(context.bucket).kind === 'local') {
+    await refuseExisting(context, region);
+    return created;
+  }
+  try {
+    await access.create(context.bucket, { [BUCKET_DOCUMENT]: document });
+  } catch (error) {
+    if (!isZringError(error, 'DATASET_EXISTS') || access.locate(context.bucket).kind !== 'local') throw error;
+    await refuseExisting(context, region);
+  }
+  return created;
+}
+
+function checkLocation(document: Buffer, region: string): void {
+  const { locationConstraint } = parseCreateBucketRequest(document);
+  // `us-east-1` and `EU` are what older clients send whatever the endpoint.
+  const accepted = [null, region, 'us-east-1', 'EU'];
+  if (!accepted.includes(locationConstraint)) throw new S3Error('InvalidLocationConstraint');
+}
+
+/** The bucket is here already: a success for its creator in one region, a conflict everywhere else. */
+async function refuseExisting(context: HandlerContext, region: string): Promise<void> {
+  const held = await context.services.access.enter(context.bucket, 'read');
+  try {
+    const fields = { BucketName: context.bucket };
+    const owner = readBucketDocument(held.store)?.owner.id;
+    if (owner !== context.request.auth.identity.canonicalId)
+      throw new S3Error('BucketAlreadyExists', undefined, { fields });
+    if (region !== FORGIVING_REGION) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { fields });
+  } finally {
+    held.release();
+  }
+}
+
+export async function headBucket(context: DatasetContext): Promise<S3Response> {
+  return { status: 200, headers: { 'x-amz-bucket-region': context.services.config().cluster.region }, body: null };
+}
+
+export async function deleteBucket(context: HandlerContext): Promise<S3Response> {
+  const { access } = context.services;
+  const expected = context.request.headers['x-amz-expected-bucket-owner'];
+  if (expected !== undefined) {
+    const held = await access.enter(context.bucket, 'read');
+    try {
+      checkExpectedOwner(readBucketDocument(held.store), expected);
+    } finally {
+      held.release();
+    }
+  }
+  await access.remove(context.bucket);
+  return { status: 204 };
+}
+
+export async function getBucketLocation(context: DatasetContext): Promise<S3Response> {
+  return { status: 200, headers: XML, body: locationResult(context.services.config().cluster.region) };
+}
+
+export async function getBucketVersioning(_context: DatasetContext): Promise<S3Response> {
+  return { status: 200, headers: XML, body: versioningResult(null) };
+}

@@ -1,0 +1,77 @@
+// What a handler gets: the request, the node's services and, for operations on objects, the dataset it holds.
+// Owns nothing. The dataset is entered and released by the pipeline; handlers never keep it beyond their response.
+import type { Clock } from '../../common/clock.ts';
+import type { PeerTransport } from '../../common/peer.ts';
+import type { Config } from '../../config/types.ts';
+import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
+import { invalidArgument } from '../errors.ts';
+import { openPayload, type Payload, type PayloadRequest, readWhole } from '../payload/reader.ts';
+import { queryValue } from '../target.ts';
+import type { S3Request, S3Response } from '../types.ts';
+
+export interface HandlerServices {
+  /** Live: changes when the file does. One call per decision. */
+  readonly config: () => Config;
+  readonly access: DatasetAccess;
+  readonly transport: PeerTransport;
+  /** Id of this node. */
+  readonly self: string;
+  readonly clock: Clock;
+}
+
+export interface HandlerContext {
+  readonly services: HandlerServices;
+  readonly request: S3Request;
+  /** '' for operations on the service. */
+  readonly bucket: string;
+  /** '' for operations on a bucket. */
+  readonly key: string;
+}
+
+export interface DatasetContext extends HandlerContext {
+  readonly dataset: HeldDataset;
+}
+
+/** `gate` says how the dataset is entered; `none`: the handler decides itself. */
+export type HandlerRow =
+  | { readonly gate: 'none'; readonly run: (context: HandlerContext) => Promise<S3Response> }
+  | { readonly gate: 'read' | 'write' | 'delete'; readonly run: (context: DatasetContext) => Promise<S3Response> };
+
+/**
+ * Checks the headers that describe the body, then lets a waiting client send it (100 Continue). Everything that can be
+ * refused without the body is refused before this call.
+ */
+export function openBody(
+  context: HandlerContext,
+  options: Pick<PayloadRequest, 'bytesMax' | 'defaultChecksum' | 'alsoCompute'> &
+    Partial<Pick<PayloadRequest, 'headers'>>,
+): Payload {
+  const { exchange, headers, auth } = context.request;
+  const payload = openPayload({ source: exchange.request, payload: auth.payload, headers, ...options });
+  exchange.proceed();
+  return payload;
+}
+
+/** A small document; empty when there was no body. */
+export async function readDocument(
+  context: HandlerContext,
+  bytesMax: number,
+  headers: S3Request['headers'] = context.request.headers,
+): Promise<Buffer> {
+  return readWhole(openBody(context, { bytesMax, defaultChecksum: null, headers }));
+}
+
+/** Buckets here have no versions: the only version of an object is `null`. */
+export function refuseVersions(context: HandlerContext): void {
+  const version = queryValue(context.request.target, 'versionId');
+  if (version === undefined || version === 'null') return;
+  throw invalidArgument('Invalid version id specified', 'versionId', version);
+}
+
+export function httpDate(ms: number): string {
+  return new Date(ms).toUTCString();
+}
+
+export function quoted(etag: string): string {
+  return `"${etag}"`;
+}

@@ -1,0 +1,226 @@
+// The source of a copy, wherever its dataset lives: in the dataset that is being written, in another one of this node,
+// or at another node, from which its bytes come over the peer protocol (method `s3.object`, served by `objectMethods`).
+// A source is opened once and always closed. The destination has authorised the read before it opens one: the peer
+// method itself trusts the authenticated node that asks, as every peer method does.
+import { Readable } from 'node:stream';
+import { isZringError, type NotOwnerDetails, ZringError } from '../../common/errors.ts';
+import type { PeerMethods } from '../../common/peer.ts';
+import type { DatasetAccess } from '../../ownership/access.ts';
+import type { ObjectEntry, Store } from '../../store/types.ts';
+import { S3Error } from '../errors.ts';
+import { decodeComponent, requireBucketName, requireKey } from '../target.ts';
+import { type BucketDocument, parseBucketDocument, readBucketDocument } from './bucket-document.ts';
+import type { DatasetContext, HandlerServices } from './context.ts';
+
+export const OBJECT_METHOD = 's3.object';
+
+/** Inclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What a copy needs to know of its source. */
+export type SourceEntry = Pick<ObjectEntry, 'key' | 'size' | 'etag' | 'modifiedMs' | 'partSizes' | 'attributes'>;
+
+export interface CopySource {
+  readonly entry: SourceEntry;
+  readonly document: BucketDocument | null;
+  /** Set when the source is in the dataset that is being written: the store can copy without moving bytes. */
+  readonly sameDataset: ObjectEntry | null;
+  /** The bytes of the range it was opened with, cut to the size; call once. */
+  body(): Readable;
+  close(): void;
+}
+
+export interface SourceName {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+/** x-amz-copy-source: `[/]bucket/key[?versionId=…]`, percent-encoded once. `wire` is the header as Node shows it. */
+export function parseCopySource(wire: string): SourceName {
+  const at = wire.indexOf('?versionId=');
+  const version = at < 0 ? 'null' : wire.slice(at + '?versionId='.length);
+  let path: string;
+  try {
+    path = decodeComponent(at < 0 ? wire : wire.slice(0, at), false);
+  } catch {
+    throw new S3Error('InvalidArgument', 'Invalid copy source encoding.');
+  }
+  const [, bucket = '', key = ''] = /^\/?([^/]*)\/(.*)$/s.exec(path) ?? [];
+  if (bucket === '' || key === '') {
+    throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey');
+  }
+  requireBucketName(bucket);
+  requireKey(key);
+  if (version !== 'null') throw new S3Error('InvalidArgument', 'Invalid version id specified');
+  return { bucket, key };
+}
+
+function noSuchKey(key: string): S3Error {
+  return new S3Error('NoSuchKey', undefined, { fields: { Key: key } });
+}
+
+/** Opens the source with the bytes of `range` (null = all); a range beyond the object gives an empty body. */
+export async function openCopySource(
+  context: DatasetContext,
+  name: SourceName,
+  range: ByteRange | null,
+): Promise<CopySource> {
+  if (name.bucket === context.bucket) return sourceIn(context.dataset.store, name.key, range, true, () => undefined);
+  const { access, self } = context.services;
+  const where = access.locate(name.bucket);
+  if (where.kind !== 'remote') {
+    try {
+      return await openLocal(access, name, range);
+    } catch (error) {
+      const owner = ownerElsewhere(error, self);
+      if (owner === null) throw error;
+      return openRemote(context.services, owner, name, range);
+    }
+  }
+  try {
+    return await openRemote(context.services, where.node, name, range);
+  } catch (error) {
+    const owner = isZringError(error, 'NOT_OWNER')
+      ? ((error.details as NotOwnerDetails | undefined)?.owner ?? null)
+      : null;
+    if (owner === null || owner === where.node) throw error;
+    return owner === self ? openLocal(access, name, range) : openRemote(context.services, owner, name, range);
+  }
+}
+
+/** The node that a NOT_OWNER names, when it is another one. */
+function ownerElsewhere(error: unknown, self: string): string | null {
+  if (!isZringError(error, 'NOT_OWNER')) return null;
+  const owner = (error.details as NotOwnerDetails | undefined)?.owner ?? null;
+  return owner === self ? null : owner;
+}
+
+async function openLocal(access: DatasetAccess, name: SourceName, range: ByteRange | null): Promise<CopySource> {
+  const held = await access.enter(name.bucket, 'read');
+  try {
+    return sourceIn(held.store, name.key, range, false, () => held.release());
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}
+
+function sourceIn(
+  store: Store,
+  key: string,
+  range: ByteRange | null,
+  sameDataset: boolean,
+  release: () => void,
+): CopySource {
+  const entry = store.head(key);
+  if (!entry) throw noSuchKey(key);
+  let body: Readable | null = null;
+  return {
+    entry,
+    document: readBucketDocument(store),
+    sameDataset: sameDataset ? entry : null,
+    body() {
+      const cut = cutRange(range, entry.size);
+      body = cut ? store.read(entry, cut) : Readable.from([]);
+      return body;
+    },
+    close() {
+      body?.destroy();
+      release();
+    },
+  };
+}
+
+function cutRange(range: ByteRange | null, size: number): ByteRange | null {
+  const start = range?.start ?? 0;
+  const end = Math.min(range?.end ?? size - 1, size - 1);
+  return start > end ? null : { start, end };
+}
+
+interface ObjectRequest {
+  readonly dataset: string;
+  readonly key: string;
+  readonly range: ByteRange | null;
+}
+
+interface ObjectHead {
+  readonly entry: SourceEntry;
+  readonly document: unknown;
+}
+
+async function openRemote(
+  services: HandlerServices,
+  node: string,
+  name: SourceName,
+  range: ByteRange | null,
+): Promise<CopySource> {
+  const request: ObjectRequest = { dataset: name.bucket, key: name.key, range };
+  const stream = await services.transport.stream(node, OBJECT_METHOD, request).catch((error: unknown) => {
+    throw isZringError(error, 'OBJECT_MISSING') ? noSuchKey(name.key) : error;
+  });
+  const head = stream.head as Partial<ObjectHead> | null;
+  if (typeof head?.entry?.size !== 'number' || typeof head.entry.etag !== 'string') {
+    stream.body.destroy();
+    throw new ZringError('PEER_PROTOCOL', `${OBJECT_METHOD}: node ${node} sent an unknown head`, { subject: node });
+  }
+  return {
+    entry: head.entry,
+    document: parseBucketDocument(head.document),
+    sameDataset: null,
+    body: () => stream.body,
+    close: () => {
+      stream.body.destroy();
+    },
+  };
+}
+
+/** The serving side, registered on the peer listener. The gate is held until the stream has ended. */
+export function objectMethods(access: DatasetAccess): PeerMethods {
+  return {
+    calls: {},
+    streams: {
+      [OBJECT_METHOD]: async (input, _from, signal) => {
+        const { dataset, key, range } = parseObjectRequest(input);
+        const held = await access.enter(dataset, 'read');
+        let released = false;
+        const release = () => {
+          if (!released) held.release();
+          released = true;
+        };
+        try {
+          const entry = held.store.head(key);
+          if (!entry) throw new ZringError('OBJECT_MISSING', `no object ${key} in ${dataset}`, { subject: key });
+          const cut = cutRange(range, entry.size);
+          const body = cut ? held.store.read(entry, cut) : Readable.from([]);
+          body.once('close', release);
+          const abort = () => body.destroy();
+          signal.addEventListener('abort', abort, { once: true });
+          body.once('close', () => signal.removeEventListener('abort', abort));
+          const { size, etag, modifiedMs, partSizes, attributes } = entry;
+          const head: ObjectHead = {
+            entry: { key, size, etag, modifiedMs, partSizes, attributes },
+            document: readBucketDocument(held.store),
+          };
+          return { head, body };
+        } catch (error) {
+          release();
+          throw error;
+        }
+      },
+    },
+  };
+}
+
+function parseObjectRequest(input: unknown): ObjectRequest {
+  const { dataset, key, range } = (input ?? {}) as Partial<ObjectRequest>;
+  const rangeValid =
+    range === null ||
+    (Number.isSafeInteger(range?.start) && Number.isSafeInteger(range?.end) && (range?.start ?? -1) >= 0);
+  if (typeof dataset !== 'string' || typeof key !== 'string' || !rangeValid) {
+    throw new ZringError('PEER_PROTOCOL', `${OBJECT_METHOD}: malformed request`);
+  }
+  return { dataset, key, range: range ?? null };
+}

@@ -1,0 +1,264 @@
+// CopyObject and UploadPartCopy. Inside one dataset CopyObject moves no bytes; from another dataset, here or at another
+// node, the bytes stream through and are written, hashed and checked like an upload.
+import { createHash } from 'node:crypto';
+import { isZringError, ZringError } from '../../common/errors.ts';
+import type { Blob, ObjectEntry, WriteCondition } from '../../store/types.ts';
+import { mayAct } from '../authorize.ts';
+import { S3Error } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { type ChecksumAlgorithm, createHasher } from '../payload/checksums.ts';
+import type { S3Response } from '../types.ts';
+import { copyObjectResult, copyPartResult } from '../xml/results.ts';
+import { type ObjectAttributes, readAttributes, type StoredChecksum, storedAttributes, toBag } from './attributes.ts';
+import { writeBlob } from './body.ts';
+import { checkExpectedOwner } from './bucket-document.ts';
+import { copySourceConditions, evaluateCopySource } from './conditions.ts';
+import type { DatasetContext } from './context.ts';
+import { type ByteRange, type CopySource, openCopySource, parseCopySource, type SourceName } from './copy-source.ts';
+import { requirePartNumber, requireUpload, uploadAlgorithm } from './multipart.ts';
+import { requestedAlgorithm } from './multipart-checksum.ts';
+import { putCondition } from './object-write.ts';
+import { parseCopyRange } from './ranges.ts';
+import { refuseUnsupported } from './unsupported.ts';
+
+const XML = { 'content-type': 'application/xml' };
+/** A source that changes between being read and being committed is read again, this often. */
+const ATTEMPTS_MAX = 3;
+
+export async function copyObject(context: DatasetContext): Promise<S3Response> {
+  const { headers } = context.request;
+  refuseUnsupported(headers);
+  const condition = putCondition(headers);
+  const name = authorisedSource(context);
+  const replace = readDirective(headers['x-amz-metadata-directive'], 'metadata') === 'REPLACE';
+  readDirective(headers['x-amz-tagging-directive'], 'tagging');
+  if (name.bucket === context.bucket && name.key === context.key && !replace) refuseIdleCopy(headers);
+  const wanted = requestedAlgorithm(headers);
+  for (let attempt = 1; ; attempt++) {
+    const source = await openSource(context, name, null);
+    try {
+      checkSize(source);
+      const attributes = copiedAttributes(context, source, replace);
+      const entry = source.sameDataset
+        ? await copyInside(context, source, source.sameDataset, attributes, wanted, condition)
+        : await copyAcross(context, source, attributes, wanted, condition);
+      return copyResponse(entry);
+    } catch (error) {
+      if (attempt >= ATTEMPTS_MAX || !sourceChanged(context, source, error)) throw error;
+    } finally {
+      source.close();
+    }
+  }
+}
+
+/** The read of the source is authorised here, at the destination, by the same credential. */
+function authorisedSource(context: DatasetContext): SourceName {
+  const { exchange, auth } = context.request;
+  const wire = exchange.request.headers['x-amz-copy-source'];
+  const name = parseCopySource(typeof wire === 'string' ? wire : '');
+  if (!mayAct(auth.identity, name.bucket, 'read')) throw new S3Error('AccessDenied');
+  return name;
+}
+
+async function openSource(context: DatasetContext, name: SourceName, range: ByteRange | null): Promise<CopySource> {
+  const { headers } = context.request;
+  const source = await openCopySource(context, name, range).catch((error: unknown) => {
+    if (!isZringError(error, 'DATASET_MISSING')) throw error;
+    throw new S3Error('NoSuchBucket', undefined, { fields: { BucketName: name.bucket } });
+  });
+  try {
+    checkExpectedOwner(source.document, headers['x-amz-source-expected-bucket-owner']);
+    const verdict = evaluateCopySource(copySourceConditions(headers), source.entry);
+    if (verdict.kind === 'failed') {
+      throw new S3Error('PreconditionFailed', undefined, { fields: { Condition: verdict.condition } });
+    }
+    return source;
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+function readDirective(value: string | undefined, what: string): 'COPY' | 'REPLACE' {
+  if (value === undefined || value === 'COPY') return 'COPY';
+  if (value === 'REPLACE') return 'REPLACE';
+  throw new S3Error('InvalidArgument', `Unknown ${what} directive.`);
+}
+
+function refuseIdleCopy(headers: Readonly<Record<string, string>>): void {
+  const changes = ['x-amz-storage-class', 'x-amz-website-redirect-location', 'x-amz-checksum-algorithm'];
+  if (changes.some((name) => headers[name] !== undefined)) return;
+  throw new S3Error(
+    'InvalidRequest',
+    "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+  );
+}
+
+function checkSize(source: CopySource): void {
+  const max = LIMITS.copyBytesMax.value;
+  if (source.entry.size <= max) return;
+  throw new S3Error(
+    'InvalidRequest',
+    `The specified copy source is larger than the maximum allowable size for a copy source: ${max}`,
+  );
+}
+
+/** Storage class and website redirect are never copied (AWS: CopyObject, "Metadata"); the checksum is decided later. */
+function copiedAttributes(context: DatasetContext, source: CopySource, replace: boolean): ObjectAttributes {
+  const asked = readAttributes(context.request.exchange.request.headers);
+  if (replace) return asked;
+  const { headers, meta, latin1 } = storedAttributes(source.entry.attributes);
+  const redirect = asked.headers?.['x-amz-website-redirect-location'];
+  const { 'x-amz-website-redirect-location': _, ...kept } = headers ?? {};
+  return {
+    headers: { ...kept, ...(redirect === undefined ? {} : { 'x-amz-website-redirect-location': redirect }) },
+    ...(meta ? { meta } : {}),
+    ...(latin1 ? { latin1 } : {}),
+    ...(asked.storageClass ? { storageClass: asked.storageClass } : {}),
+  };
+}
+
+/** The manifest is copied: parts, ETag and, unless another is asked for, the checksum stay what they were. */
+async function copyInside(
+  context: DatasetContext,
+  source: CopySource,
+  entry: ObjectEntry,
+  attributes: ObjectAttributes,
+  wanted: ChecksumAlgorithm | null,
+  condition: WriteCondition | undefined,
+): Promise<ObjectEntry> {
+  const { checksum, partChecksums } = storedAttributes(entry.attributes);
+  const keeps = wanted === null || wanted === checksum?.algorithm;
+  const computed = keeps ? null : await checksumOf(source.body(), wanted);
+  const bag = toBag({
+    ...attributes,
+    ...(computed ? { checksum: computed } : checksum ? { checksum } : {}),
+    ...(keeps && partChecksums ? { partChecksums } : {}),
+  });
+  return context.dataset.store.copy({
+    source: entry.key,
+    sourceSequence: entry.sequence,
+    key: context.key,
+    attributes: bag,
+    ...(condition ? { condition } : {}),
+  });
+}
+
+async function checksumOf(body: AsyncIterable<Buffer>, algorithm: ChecksumAlgorithm): Promise<StoredChecksum> {
+  const hasher = createHasher(algorithm);
+  for await (const chunk of body) hasher.update(chunk);
+  return { algorithm, value: (await hasher.digest()).toString('base64'), type: 'FULL_OBJECT' };
+}
+
+async function copyAcross(
+  context: DatasetContext,
+  source: CopySource,
+  attributes: ObjectAttributes,
+  wanted: ChecksumAlgorithm | null,
+  condition: WriteCondition | undefined,
+): Promise<ObjectEntry> {
+  const { store } = context.dataset;
+  const before = storedAttributes(source.entry.attributes).checksum;
+  const algorithm = wanted ?? (before?.algorithm as ChecksumAlgorithm | undefined) ?? 'CRC64NVME';
+  const { blob, etag, checksum } = await transfer(context, source, source.entry.size, algorithm);
+  const comparable = before?.type === 'FULL_OBJECT' && before.algorithm === checksum.algorithm;
+  if (comparable && before.value !== checksum.value) {
+    throw new ZringError('STORAGE_CORRUPT', `copy of ${source.entry.key}: the checksum is not the source's`);
+  }
+  return store.put({
+    key: context.key,
+    blob,
+    etag,
+    attributes: toBag({ ...attributes, checksum }),
+    ...(condition ? { condition } : {}),
+  });
+}
+
+/** Bytes of a source into a blob of this dataset, hashed on the way; exactly `size` of them or an error. */
+async function transfer(
+  context: DatasetContext,
+  source: CopySource,
+  size: number,
+  algorithm: ChecksumAlgorithm,
+): Promise<{ blob: Blob; etag: string; checksum: StoredChecksum }> {
+  const md5 = createHash('md5');
+  const hasher = createHasher(algorithm);
+  async function* hashed(): AsyncGenerator<Buffer> {
+    let seen = 0;
+    for await (const chunk of source.body() as AsyncIterable<Buffer>) {
+      seen += chunk.length;
+      md5.update(chunk);
+      hasher.update(chunk);
+      yield chunk;
+    }
+    if (seen !== size) throw new ZringError('STORAGE_CORRUPT', `copy source: ${seen} bytes instead of ${size}`);
+  }
+  const blob = await writeBlob(context.dataset.store, hashed(), size);
+  const value = (await hasher.digest()).toString('base64');
+  return { blob, etag: md5.digest('hex'), checksum: { algorithm, value, type: 'FULL_OBJECT' } };
+}
+
+function sourceChanged(context: DatasetContext, source: CopySource, error: unknown): boolean {
+  if (!source.sameDataset || !isZringError(error, 'PRECONDITION_FAILED')) return false;
+  return context.dataset.store.head(source.entry.key)?.sequence !== source.sameDataset.sequence;
+}
+
+function copyResponse(entry: ObjectEntry): S3Response {
+  const { checksum } = storedAttributes(entry.attributes);
+  const body = copyObjectResult({
+    etag: entry.etag,
+    modifiedMs: entry.modifiedMs,
+    ...(checksum
+      ? {
+          checksums: [{ algorithm: checksum.algorithm as ChecksumAlgorithm, value: checksum.value }],
+          checksumType: checksum.type,
+        }
+      : {}),
+  });
+  return { status: 200, headers: XML, body };
+}
+
+export async function uploadPartCopy(context: DatasetContext): Promise<S3Response> {
+  const { headers } = context.request;
+  const number = requirePartNumber(context);
+  refuseUnsupported(headers);
+  const upload = requireUpload(context);
+  const name = authorisedSource(context);
+  const range = requireCopyRange(headers['x-amz-copy-source-range']);
+  const source = await openSource(context, name, range);
+  try {
+    const size = rangeSize(range, source.entry.size);
+    if (size > LIMITS.partBytesMax.value) throw new S3Error('EntityTooLarge');
+    const algorithm = uploadAlgorithm(upload);
+    const { blob, etag, checksum } = await transfer(context, source, size, algorithm);
+    const checksums = { [algorithm]: checksum.value };
+    const part = await context.dataset.store.putPart(upload.id, context.key, number, blob, etag, { checksums });
+    const declared = upload.attributes.checksum !== undefined;
+    const body = copyPartResult({
+      etag: part.etag,
+      modifiedMs: part.modifiedMs,
+      ...(declared ? { checksums: [{ algorithm, value: checksum.value }] } : {}),
+    });
+    return { status: 200, headers: XML, body };
+  } finally {
+    source.close();
+  }
+}
+
+function requireCopyRange(header: string | undefined): ByteRange | null {
+  if (header === undefined) return null;
+  const range = parseCopyRange(header);
+  if (range) return range;
+  throw new S3Error(
+    'InvalidArgument',
+    'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+    { fields: { ArgumentName: 'x-amz-copy-source-range', ArgumentValue: header } },
+  );
+}
+
+function rangeSize(range: ByteRange | null, size: number): number {
+  if (!range) return size;
+  if (range.end >= size)
+    throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${size}`);
+  return range.end - range.start + 1;
+}

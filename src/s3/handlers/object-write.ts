@@ -1,0 +1,65 @@
+// PutObject and DeleteObject. The body becomes a blob first; the object exists when the store has committed it, with
+// the client's conditions checked inside that commit.
+import { isZringError } from '../../common/errors.ts';
+import type { WriteCondition } from '../../store/types.ts';
+import { S3Error } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { queryValue } from '../target.ts';
+import type { S3Response } from '../types.ts';
+import { checksumHeaders, readAttributes, toBag } from './attributes.ts';
+import { chooseChecksum, receiveBlob } from './body.ts';
+import { writeCondition } from './conditions.ts';
+import { type DatasetContext, openBody, quoted, refuseVersions } from './context.ts';
+import { refuseUnsupported } from './unsupported.ts';
+
+export async function putObject(context: DatasetContext): Promise<S3Response> {
+  const { headers, exchange } = context.request;
+  const { store } = context.dataset;
+  refuseUnsupported(headers);
+  const condition = putCondition(headers);
+  const attributes = readAttributes(exchange.request.headers);
+  const payload = openBody(context, { bytesMax: LIMITS.putBytesMax.value, defaultChecksum: 'CRC64NVME' });
+  const { blob, result } = await receiveBlob(store, payload);
+  const checksum = chooseChecksum(result.checksums);
+  const entry = await store.put({
+    key: context.key,
+    blob,
+    etag: result.md5Hex,
+    attributes: toBag({ ...attributes, ...(checksum ? { checksum } : {}) }),
+    ...(condition ? { condition } : {}),
+  });
+  return { status: 200, headers: { etag: quoted(entry.etag), ...checksumHeaders(checksum) } };
+}
+
+/** S3 knows `If-None-Match: *` and `If-Match` for writes; other conditions would be ignored by it, so they are refused. */
+export function putCondition(headers: Readonly<Record<string, string>>): WriteCondition | undefined {
+  const condition = writeCondition(headers);
+  const notBuilt =
+    (condition?.ifNoneMatch !== undefined && condition.ifNoneMatch !== '*') ||
+    headers['if-modified-since'] !== undefined ||
+    headers['if-unmodified-since'] !== undefined;
+  if (notBuilt) throw new S3Error('NotImplemented');
+  return condition;
+}
+
+export async function deleteObject(context: DatasetContext): Promise<S3Response> {
+  refuseVersions(context);
+  refuseUnsupported(context.request.headers);
+  const condition = writeCondition(context.request.headers);
+  await removeObject(context, context.key, condition);
+  const version = queryValue(context.request.target, 'versionId');
+  return { status: 204, headers: version === undefined ? {} : { 'x-amz-version-id': version } };
+}
+
+/** Deleting what is not there is a success, with a condition too: the caller's aim is reached. */
+export async function removeObject(
+  context: DatasetContext,
+  key: string,
+  condition: WriteCondition | undefined,
+): Promise<void> {
+  try {
+    await context.dataset.store.remove(key, condition);
+  } catch (error) {
+    if (!isZringError(error, 'OBJECT_MISSING')) throw error;
+  }
+}
