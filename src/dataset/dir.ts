@@ -1,0 +1,402 @@
+// Dataset driver on plain folders (ext4, XFS, ZFS), for machines without ZFS: the same contract as zfs.ts, made simple by
+// immutable data files. Layout and crash points: dir-root.ts (the root), dir-folder.ts (one dataset).
+// A folder below the root is a dataset when it has .zring/meta.json; every other one is somebody else's.
+//
+// The readonly flag is kept and reported, but fences nothing: the store honours what `open` was asked for.
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { ZringError } from '../common/errors.ts';
+import { capture } from './dir-capture.ts';
+import { exists, fsyncPath, hasOpenFiles, inParallel } from './dir-files.ts';
+import {
+  holdsOf,
+  META_FOLDER,
+  type Meta,
+  nextOrder,
+  readMeta,
+  readSnapshots,
+  recoverFolder,
+  removeSnapshot,
+  type StoredSnapshot,
+  snapshotFolder,
+  snapshotInfo,
+  writeMeta,
+} from './dir-folder.ts';
+import { createDirMeter, type Measured } from './dir-measure.ts';
+import { type DirRoot, openDirRoot } from './dir-root.ts';
+import { planSend, receiveInto, sendBytes } from './dir-transfer.ts';
+import type { DatasetDriver, DatasetInfo, SendStream, SnapshotInfo, SnapshotSource, Usage } from './driver.ts';
+import { storageError } from './errors.ts';
+import { createKeyedMutex } from './mutex.ts';
+import {
+  isDatasetName,
+  isStagingName,
+  requireDatasetName,
+  requireFirstCopyName,
+  requireGuid,
+  requireHoldTag,
+  requireProperties,
+  requirePublishable,
+  requireSnapshotName,
+  STATE_NAME,
+} from './names.ts';
+
+/** What a listing may spend on measuring datasets. */
+const MEASURE_BUDGET_MS = 500;
+
+export async function openDirDriver(location: string, nowMs: () => number = Date.now): Promise<DatasetDriver> {
+  try {
+    return new DirDriver(await openDirRoot(location), nowMs);
+  } catch (error) {
+    throw storageError(error, `dir:${location}`);
+  }
+}
+
+class DirDriver implements DatasetDriver {
+  readonly kind = 'dir';
+  readonly storage: string;
+  readonly capabilities = {
+    bookmarks: false,
+    resume: false,
+    rawSend: false,
+    written: false,
+    readonlyFencesOpenFiles: false,
+    description: 'plain folders',
+  };
+  readonly #root: DirRoot;
+  readonly #nowMs: () => number;
+  readonly #mutex = createKeyedMutex();
+  readonly #meter = createDirMeter();
+  /** `name@snapshot` → running sends. */
+  readonly #sending = new Map<string, number>();
+
+  constructor(root: DirRoot, nowMs: () => number) {
+    this.#root = root;
+    this.#nowMs = nowMs;
+    this.storage = `dir:${root.path}`;
+  }
+
+  async list(): Promise<readonly DatasetInfo[]> {
+    await this.#root.requireSame();
+    const names = (await fs.readdir(this.#root.path)).filter(isDatasetName);
+    const found: DatasetInfo[] = [];
+    const deadlineMs = performance.now() + MEASURE_BUDGET_MS;
+    await inParallel(names, async (name) => {
+      const meta = await this.#ours(name);
+      if (meta) found.push(this.#info(name, meta, await this.#meter.measureUntil(this.#root.folder(name), deadlineMs)));
+    });
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async get(name: string): Promise<DatasetInfo | null> {
+    requireDatasetName(name);
+    await this.#root.requireSame();
+    const meta = await this.#ours(name);
+    return meta && this.#info(name, meta, await this.#meter.measure(this.#root.folder(name)));
+  }
+
+  async create(
+    name: string,
+    properties: Record<string, string>,
+    init: (path: string) => Promise<void>,
+  ): Promise<DatasetInfo> {
+    requireDatasetName(name);
+    requireProperties(properties);
+    return this.#alone([name], async () => {
+      await this.#root.requireFree(name);
+      const meta = { readonly: false, properties, head: null };
+      await this.#root.build(name, meta, init);
+      return this.#info(name, meta, await this.#meter.measure(this.#root.folder(name)));
+    });
+  }
+
+  async open(name: string, options: { id: string; readonly: boolean }): Promise<{ readonly path: string }> {
+    return this.#change(name, async (folder, meta) => {
+      if (meta.properties.id !== options.id) {
+        throw new ZringError('MOUNT_INVALID', `${folder} has id ${meta.properties.id}, not ${options.id}`, {
+          subject: name,
+        });
+      }
+      if (meta.readonly !== options.readonly) await writeMeta(folder, { ...meta, readonly: options.readonly });
+      return { path: folder };
+    });
+  }
+
+  async close(name: string): Promise<void> {
+    requireDatasetName(name);
+    await this.#alone([name], async () => {
+      if (await this.#ours(name)) await this.#requireLiveIdle(name);
+    });
+  }
+
+  async setReadonly(name: string, readonly: boolean): Promise<void> {
+    await this.#change(name, (folder, meta) => writeMeta(folder, { ...meta, readonly }));
+  }
+
+  async setProperties(name: string, properties: Record<string, string | null>): Promise<void> {
+    requireProperties(properties);
+    await this.#change(name, async (folder, meta) => {
+      const merged = Object.entries({ ...meta.properties, ...properties });
+      const kept = merged.filter((entry): entry is [string, string] => entry[1] !== null);
+      await writeMeta(folder, { ...meta, properties: Object.fromEntries(kept) });
+    });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    requireDatasetName(from);
+    requireDatasetName(to);
+    await this.#alone([from, to], async () => {
+      const meta = await this.#require(from);
+      requirePublishable(from, to, meta.properties.id);
+      await this.#requireIdle(from);
+      await this.#root.rename(from, to);
+      this.#meter.forget(this.#root.folder(from));
+    });
+  }
+
+  async destroy(name: string): Promise<void> {
+    requireDatasetName(name);
+    await this.#alone([name], async () => {
+      if (!(await exists(this.#root.folder(name)))) return;
+      await this.#require(name);
+      await this.#requireIdle(name);
+      await this.#root.remove(name);
+      this.#meter.forget(this.#root.folder(name));
+    });
+  }
+
+  async snapshot(name: string, snapshot: string, source?: SnapshotSource): Promise<SnapshotInfo> {
+    requireSnapshotName(snapshot);
+    return this.#change(name, async (folder, meta) => {
+      const others = await readSnapshots(folder);
+      if (others.some((other) => other.name === snapshot)) {
+        throw new ZringError('DATASET_ALREADY_EXISTS', `${name}@${snapshot} exists already`, { subject: name });
+      }
+      const guid = (randomBytes(8).readBigUInt64BE() | 1n).toString();
+      const nowMs = this.#nowMs();
+      const described = { name: snapshot, guid, order: nextOrder(others, nowMs), createdMs: nowMs };
+      return snapshotInfo(folder, await capture(folder, meta, described, source));
+    });
+  }
+
+  async snapshots(name: string): Promise<readonly SnapshotInfo[]> {
+    requireDatasetName(name);
+    await this.#require(name);
+    const folder = this.#root.folder(name);
+    return Promise.all((await readSnapshots(folder)).map((stored) => snapshotInfo(folder, stored)));
+  }
+
+  async destroySnapshot(name: string, snapshot: string): Promise<void> {
+    requireSnapshotName(snapshot);
+    await this.#change(name, async (folder) => {
+      if (!(await readSnapshots(folder)).some((stored) => stored.name === snapshot)) return;
+      if ((await holdsOf(folder, snapshot)).length > 0) {
+        throw new ZringError('SNAPSHOT_HELD', `${name}@${snapshot} is held`, { subject: name });
+      }
+      if (this.#sending.has(`${name}@${snapshot}`)) throw busy(`${name}@${snapshot} is being sent`, name);
+      await removeSnapshot(folder, snapshot);
+    });
+  }
+
+  async hold(name: string, snapshot: string, tag: string): Promise<void> {
+    await this.#changeHold(name, snapshot, tag, async (path) => {
+      await (await fs.open(path, 'a', 0o600)).close();
+    });
+  }
+
+  async release(name: string, snapshot: string, tag: string): Promise<void> {
+    await this.#changeHold(name, snapshot, tag, (path) => fs.rm(path, { force: true }));
+  }
+
+  async send(
+    name: string,
+    options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal },
+  ): Promise<SendStream> {
+    const key = `${requireDatasetName(name)}@${requireSnapshotName(options.snapshot)}`;
+    // Counted under the lock of the dataset: no removal comes between finding the snapshot and pinning it.
+    const plan = await this.#change(name, async (folder) => {
+      const found = await planOf(name, folder, options);
+      this.#sending.set(key, (this.#sending.get(key) ?? 0) + 1);
+      return found;
+    });
+    const stream = Readable.from(sendBytes(plan), { objectMode: false, highWaterMark: 1 << 20 });
+    const done = new Promise<void>((resolve, reject) => {
+      stream.once('end', resolve);
+      stream.once('error', (error) => reject(storageError(error, key)));
+      stream.once('close', () => {
+        const left = (this.#sending.get(key) ?? 1) - 1;
+        if (left > 0) this.#sending.set(key, left);
+        else this.#sending.delete(key);
+        reject(new ZringError('ABORTED', `sending ${key} was stopped`, { subject: name }));
+      });
+    });
+    done.catch(() => {});
+    abortWith(options.signal, stream, key);
+    return { stream, done };
+  }
+
+  async estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null> {
+    requireSnapshotName(options.snapshot);
+    return this.#change(name, async (folder) => (await planOf(name, folder, options)).estimateBytes);
+  }
+
+  async receive(
+    name: string,
+    stream: Readable,
+    options: { incremental: boolean; signal?: AbortSignal },
+  ): Promise<{ bytes: number; snapshot: SnapshotInfo }> {
+    requireDatasetName(name);
+    if (!options.incremental) requireFirstCopyName(name);
+    // From the first moment, for the stream may fail while we wait for the lock; its reader is told all the same.
+    stream.on('error', () => {});
+    abortWith(options.signal, stream, name);
+    try {
+      const received = options.incremental
+        ? await this.#receiveStep(name, stream)
+        : await this.#receiveFull(name, stream);
+      return { bytes: received.bytes, snapshot: await snapshotInfo(this.#root.folder(name), received.snapshot) };
+    } catch (error) {
+      stream.destroy();
+      if (!options.signal?.aborted) throw error;
+      throw new ZringError('ABORTED', `receiving ${name} was stopped`, { cause: error, subject: name });
+    }
+  }
+
+  async usage(): Promise<Usage> {
+    try {
+      await this.#root.requireSame();
+      const stat = await fs.statfs(this.#root.path);
+      const health = await fs.access(this.#root.path, fs.constants.W_OK).then(
+        () => 'ok',
+        (error: NodeJS.ErrnoException) => (error.code === 'EROFS' ? 'read-only' : `not writable (${error.code})`),
+      );
+      return { totalBytes: stat.blocks * stat.bsize, freeBytes: stat.bavail * stat.bsize, health };
+    } catch (error) {
+      return { totalBytes: 0, freeBytes: 0, health: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async stateFolder(): Promise<string> {
+    return this.#alone([STATE_NAME], async () => {
+      const path = this.#root.folder(STATE_NAME);
+      await fs.mkdir(path, { recursive: true, mode: 0o700 });
+      await fsyncPath(this.#root.path);
+      return path;
+    });
+  }
+
+  async shutdown(): Promise<void> {}
+
+  async #ours(name: string): Promise<Meta | null> {
+    const meta = await readMeta(this.#root.folder(name));
+    return meta && (meta.properties.id !== undefined || isStagingName(name)) ? meta : null;
+  }
+
+  async #require(name: string): Promise<Meta> {
+    await this.#root.requireSame();
+    const meta = await this.#ours(name);
+    if (!meta)
+      throw new ZringError('DATASET_NOT_FOUND', `${this.#root.folder(name)} is not a dataset`, { subject: name });
+    return meta;
+  }
+
+  /** What an unmount would need: nobody has a file of the live folder open. Those below .zring do not count. */
+  async #requireLiveIdle(name: string): Promise<void> {
+    if (await hasOpenFiles(this.#root.folder(name), META_FOLDER)) throw busy(`${name} has open files`, name);
+  }
+
+  async #requireIdle(name: string): Promise<void> {
+    const sending = [...this.#sending.keys()].some((key) => key.startsWith(`${name}@`));
+    if (sending || (await hasOpenFiles(this.#root.folder(name)))) throw busy(`${name} is in use`, name);
+  }
+
+  async #alone<T>(names: readonly string[], task: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(names, async () => {
+      try {
+        await this.#root.requireSame();
+        return await task();
+      } catch (error) {
+        throw storageError(error, `${this.storage}/${names.join(', ')}`);
+      }
+    });
+  }
+
+  /** Runs a change of one existing dataset, alone, after what a crash left has been finished. */
+  async #change<T>(name: string, task: (folder: string, meta: Meta) => Promise<T>): Promise<T> {
+    requireDatasetName(name);
+    return this.#alone([name], async () => {
+      await this.#require(name);
+      await recoverFolder(this.#root.folder(name));
+      return task(this.#root.folder(name), await this.#require(name));
+    });
+  }
+
+  async #changeHold(name: string, snapshot: string, tag: string, change: (path: string) => Promise<void>) {
+    requireSnapshotName(snapshot);
+    requireHoldTag(tag);
+    await this.#change(name, async (folder) => {
+      await requireSnapshot(name, folder, snapshot);
+      const holds = join(snapshotFolder(folder, snapshot), 'holds');
+      await change(join(holds, tag));
+      await fsyncPath(holds);
+    });
+  }
+
+  async #receiveFull(name: string, stream: Readable) {
+    return this.#alone([name], async () => {
+      await this.#root.requireFree(name);
+      return this.#root.build(name, { readonly: true, properties: {}, head: null }, (folder) =>
+        receiveInto(folder, stream, { incremental: false, nowMs: this.#nowMs() }),
+      );
+    });
+  }
+
+  async #receiveStep(name: string, stream: Readable) {
+    return this.#change(name, async (folder) => {
+      await this.#requireLiveIdle(name);
+      this.#meter.forget(folder);
+      return receiveInto(folder, stream, { incremental: true, nowMs: this.#nowMs() });
+    });
+  }
+
+  #info(name: string, meta: Meta, sizes: Measured): DatasetInfo {
+    const { readonly, properties } = meta;
+    const { referencedBytes, usedBytes } = sizes;
+    return { name, path: this.#root.folder(name), readonly, properties, referencedBytes, usedBytes };
+  }
+}
+
+async function requireSnapshot(name: string, folder: string, snapshot: string): Promise<StoredSnapshot> {
+  const stored = (await readSnapshots(folder)).find((candidate) => candidate.name === snapshot);
+  if (!stored) throw new ZringError('SNAPSHOT_NOT_FOUND', `${name}@${snapshot} does not exist`, { subject: name });
+  return stored;
+}
+
+async function planOf(name: string, folder: string, options: { snapshot: string; fromGuid: string | null }) {
+  const to = await requireSnapshot(name, folder, options.snapshot);
+  if (options.fromGuid === null) return planSend(folder, to, null);
+  const fromGuid = requireGuid(options.fromGuid);
+  const from = (await readSnapshots(folder)).find((stored) => stored.guid === fromGuid);
+  if (!from || from.order >= to.order) {
+    throw new ZringError('SNAPSHOT_NOT_FOUND', `${name} has no snapshot ${fromGuid} before ${to.name}`, {
+      subject: name,
+    });
+  }
+  return planSend(folder, to, from);
+}
+
+function busy(message: string, subject: string): ZringError {
+  return new ZringError('DATASET_BUSY', message, { subject });
+}
+
+function abortWith(signal: AbortSignal | undefined, stream: Readable, subject: string): void {
+  if (!signal) return;
+  const abort = () => {
+    stream.destroy(new ZringError('ABORTED', `${subject}: stopped`, { subject }));
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  stream.once('close', () => signal.removeEventListener('abort', abort));
+}

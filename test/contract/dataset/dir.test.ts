@@ -1,0 +1,24 @@
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openDriver } from '../../../src/dataset/open-driver.ts';
+import { silentLogger } from '../../../src/telemetry/log.ts';
+import { datasetContract } from './suite.ts';
+
+datasetContract('dataset driver contract: dir', async () => {
+  const folder = await fs.mkdtemp(join(tmpdir(), 'zring-dir-'));
+  const open = (name: string) =>
+    openDriver({ kind: 'dir', location: join(folder, name) }, { logger: silentLogger(), cluster: 'test' });
+  return {
+    a: await open('a'),
+    b: await open('b'),
+    reopenA: () => open('a'),
+    makeForeign: async (name) => {
+      await fs.mkdir(join(folder, 'a', name));
+      return join(folder, 'a', name);
+    },
+    started: () => null,
+    offsets: 40,
+    stop: () => fs.rm(folder, { recursive: true, force: true }),
+  };
+});
