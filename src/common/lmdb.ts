@@ -1,0 +1,471 @@
+// A durable ordered key-value file: named tables of bytes by bytes, in byte order. The only import of lmdb.
+// Owns the memory map, the queue of writers and the two files beside it: `<path>-lock` (reader slots of this machine, not
+// data) and `<path>-clean` (says that the last stop was clean). Must not know what is kept in it.
+//
+// What is visible is flushed: opened without lmdb-js's overlapping sync, a commit writes its pages, fdatasyncs, writes the
+// meta page through O_DSYNC and only then moves the transaction number that readers look at (mdb_txn_commit and
+// mdb_env_write_meta in its mdb.c); the promise resolves after that.
+//
+// Group commit is ours, not lmdb-js's: one LMDB transaction at a time runs all writers that wait. lmdb-js would queue a
+// second worker behind a running flush, and when that flush fails for good (MDB_PANIC) its worker returns without letting
+// go of a mutex that the main thread then waits for.
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { type FileHandle, open as openFile, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Database as LmdbTable, open as lmdbOpen, type RootDatabase } from 'lmdb';
+import { assert, ZringError } from './errors.ts';
+import { checkPages, type LmdbMeta, readMeta, readThrough } from './lmdb-file.ts';
+import { isErrno, storageError, storageErrorCode } from './storage-errors.ts';
+
+/** 8 KiB pages allow keys of 4026 bytes: an S3 key of 1024 bytes fits with every byte escaped. Fixed at creation. */
+const PAGE_BYTES = 8192;
+export const KEY_BYTES_MAX = 4000;
+/** lmdb-js hands out views into the map from 16 MiB on; we never let values come near. */
+export const VALUE_BYTES_MAX = 8 << 20;
+/** Address space only. The map grows by itself beyond it, but then old maps linger until closing. */
+const MAP_BYTES_DEFAULT = 64 * 2 ** 30;
+const TABLES_MAX = 32;
+
+export interface Entry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+export interface RangeOptions {
+  /** Inclusive. */
+  readonly start: Uint8Array;
+  /** Exclusive. */
+  readonly end?: Uint8Array;
+}
+
+/** What a writer sees and does. It first reads and checks, then puts; reading after a put is a bug. */
+export interface Transaction<Table extends string> {
+  get(table: Table, key: Uint8Array): Buffer | undefined;
+  range(table: Table, options: RangeOptions): Iterable<Entry>;
+  put(table: Table, key: Uint8Array, value: Uint8Array): void;
+  remove(table: Table, key: Uint8Array): void;
+}
+
+export interface OpenOptions<Table extends string> {
+  /** Every one must be there. */
+  readonly tables: readonly Table[];
+  readonly readonly?: boolean;
+  /**
+   * The caller knows that no other process uses the file. Then the lock file, which may have come with the data from
+   * another machine, is removed first, and the file may be checked page by page. Refused with LOCKED when the system shows
+   * a lock of another process on it.
+   */
+  readonly alone: boolean;
+  /** Read the whole file before mapping it. Default: unless the last stop was clean. */
+  readonly check?: 'auto' | 'always' | 'never';
+  readonly mapBytes?: number;
+}
+
+interface Write<Table extends string> {
+  readonly table: Table;
+  readonly key: Uint8Array;
+  /** null removes. */
+  readonly value: Uint8Array | null;
+}
+
+interface Waiting<Table extends string> {
+  readonly run: (transaction: Transaction<Table>) => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  outcome: { readonly value: unknown } | { readonly error: unknown } | null;
+}
+
+/** Two environments on one file in one process would corrupt it: LMDB's locks are per process. By device and inode. */
+const openFiles = new Set<string>();
+
+/**
+ * Makes a new file with these tables, durable when it resolves, and opens it. It is made under another name first: after a
+ * crash there is either none or a whole one. Errors: DATASET_ALREADY_EXISTS, STORAGE_*.
+ */
+export async function createDatabase<Table extends string>(
+  path: string,
+  options: { tables: readonly Table[]; mapBytes?: number },
+): Promise<Database<Table>> {
+  const fresh = `${path}-new`;
+  for (const leftover of [fresh, `${fresh}-lock`, `${fresh}-clean`]) await removeFile(leftover);
+  if (existsSync(path)) {
+    throw new ZringError('DATASET_ALREADY_EXISTS', `${path} exists already`, { subject: path });
+  }
+  await withFile(fresh, 'wx', (file) => file.sync());
+  await new Database<Table>(fresh, { ...options, alone: true }, true).close();
+  try {
+    await rename(fresh, path);
+    // fsync of the file makes the rename durable on ZFS and ext4, that of the folder elsewhere.
+    for (const flushed of [path, dirname(path)]) await withFile(flushed, 'r', (file) => file.sync());
+  } catch (cause) {
+    throw storageError(cause, 'creating', path);
+  }
+  await removeFile(`${fresh}-clean`);
+  return openDatabase(path, { ...options, alone: true, check: 'never' });
+}
+
+/** Never creates. Errors: MOUNT_INVALID (no such file), STORAGE_CORRUPT, VERSION_UNSUPPORTED, LOCKED, STORAGE_*. */
+export async function openDatabase<Table extends string>(
+  path: string,
+  options: OpenOptions<Table>,
+): Promise<Database<Table>> {
+  const readonly = options.readonly ?? false;
+  await withFile(path, 'r', async (file) => {
+    const meta = await readMeta(file, path);
+    const trusted = options.check === 'never' || (options.check !== 'always' && (await stoppedCleanly(path, meta)));
+    if (!trusted) await readThrough(file, path);
+    const short = (await file.stat()).size < (meta.lastPage + 1) * meta.pageBytes;
+    if (options.alone && (short || !trusted)) await checkPages(file, path, meta);
+  });
+  if (options.alone && !readonly) {
+    refuseForeignLock(path);
+    await removeFile(`${path}-lock`);
+  }
+  if (!readonly) await removeFile(cleanMarker(path));
+  return new Database<Table>(path, options, false);
+}
+
+export class Database<Table extends string> {
+  readonly path: string;
+  readonly readonly: boolean;
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #tables = new Map<Table, LmdbTable<Buffer, Buffer>>();
+  readonly #identity: string;
+  readonly #alone: boolean;
+  #queue: Waiting<Table>[] = [];
+  #committing: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+  #broken: ZringError | null = null;
+
+  /** Use createDatabase or openDatabase, which check first. */
+  constructor(path: string, options: OpenOptions<Table>, create: boolean) {
+    this.path = path;
+    this.readonly = options.readonly ?? false;
+    this.#alone = options.alone;
+    this.#identity = claim(path);
+    try {
+      this.#root = lmdbOpen<Buffer, Buffer>({
+        path,
+        noSubdir: true,
+        readOnly: this.readonly,
+        overlappingSync: false,
+        pageSize: PAGE_BYTES,
+        mapSize: options.mapBytes ?? MAP_BYTES_DEFAULT,
+        maxDbs: TABLES_MAX,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+      });
+    } catch (cause) {
+      openFiles.delete(this.#identity);
+      throw storageError(cause, 'opening', path);
+    }
+    try {
+      for (const name of options.tables) this.#openTable(name, create);
+    } catch (cause) {
+      void this.close();
+      throw storageError(cause, 'opening', path);
+    }
+  }
+
+  #openTable(name: Table, create: boolean): void {
+    const options = { name, encoding: 'binary', keyEncoding: 'binary', create } as const;
+    const table = this.#root.openDB<Buffer, Buffer>(options) as LmdbTable<Buffer, Buffer> | undefined;
+    if (!table) throw new ZringError('STORAGE_CORRUPT', `${this.path} lacks the table ${name}`, { subject: this.path });
+    this.#tables.set(name, table);
+  }
+
+  /** A copy, or undefined. Only what is flushed. */
+  get(table: Table, key: Uint8Array): Buffer | undefined {
+    this.#requireUsable();
+    return this.#get(table, key);
+  }
+
+  /** In byte order, from one snapshot. Iterate to the end, or break, in the same tick. */
+  range(table: Table, options: RangeOptions): Iterable<Entry> {
+    this.#requireUsable();
+    return this.#range(table, options);
+  }
+
+  #get(table: Table, key: Uint8Array): Buffer | undefined {
+    if (key.length === 0 || key.length > KEY_BYTES_MAX) return undefined;
+    try {
+      return this.#table(table).getBinary(key as Buffer);
+    } catch (cause) {
+      throw storageError(cause, 'reading', this.path);
+    }
+  }
+
+  #range(table: Table, options: RangeOptions): Iterable<Entry> {
+    assert(options.start.length <= KEY_BYTES_MAX, 'range starts behind the longest key');
+    // lmdb-js takes an empty start for "no start at all" and skips nothing; [0] is the smallest key that can exist.
+    const start = options.start.length === 0 ? FIRST_KEY : options.start;
+    const end = options.end === undefined ? {} : { end: options.end as Buffer };
+    return this.#table(table).getRange({ start: start as Buffer, ...end });
+  }
+
+  /**
+   * Runs `run` inside the next transaction, together with all that wait, and resolves once it is flushed. When `run`
+   * throws, nothing of it is written and the promise rejects with that error, after the flush: what it saw of others in the
+   * same group may not be told before it is durable. Calls run in order. `run` must be synchronous.
+   * Errors: STORAGE_FULL (nothing written), STORAGE_OUTCOME_UNKNOWN, STORAGE_UNAVAILABLE.
+   */
+  transact<Result>(run: (transaction: Transaction<Table>) => Result): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      this.#requireUsable();
+      if (this.readonly) throw new ZringError('STORAGE_UNAVAILABLE', `${this.path} is open read-only`);
+      if (this.#closing) throw closedError(this.path);
+      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject, outcome: null });
+      this.#committing ??= this.#commitAll();
+    });
+  }
+
+  async #commitAll(): Promise<void> {
+    while (this.#queue.length > 0) {
+      let group: Waiting<Table>[] = [];
+      try {
+        // The callback runs when LMDB's writer thread holds the write lock: everything queued until then joins.
+        // As a child transaction, so that a failing put takes back all that the group has put.
+        await this.#root.childTransaction(() => {
+          group = this.#queue;
+          this.#queue = [];
+          for (const waiting of group) this.#run(waiting);
+        });
+      } catch (cause) {
+        const error = await this.#commitFailed(cause);
+        const rejected = this.#broken ? [...group, ...this.#queue.splice(0)] : group;
+        for (const waiting of rejected) waiting.reject(error);
+        continue;
+      }
+      for (const { outcome, resolve, reject } of group) {
+        assert(outcome, 'a committed writer has an outcome');
+        if ('error' in outcome) reject(outcome.error);
+        else resolve(outcome.value);
+      }
+    }
+    // In the same tick in which the queue was seen empty: who comes later starts anew.
+    this.#committing = null;
+  }
+
+  #run(waiting: Waiting<Table>): void {
+    const writes: Write<Table>[] = [];
+    const readable = (): void => assert(writes.length === 0, 'a transaction reads before it writes');
+    try {
+      const value = waiting.run({
+        get: (table, key) => {
+          readable();
+          return this.#get(table, key);
+        },
+        range: (table, options) => {
+          readable();
+          return this.#range(table, options);
+        },
+        put: (table, key, value) => writes.push(this.#checked({ table, key, value })),
+        remove: (table, key) => writes.push(this.#checked({ table, key, value: null })),
+      });
+      assert(!(value instanceof Promise), 'a transaction must be synchronous');
+      waiting.outcome = { value };
+    } catch (error) {
+      waiting.outcome = { error };
+      return;
+    }
+    for (const { table, key, value } of writes) {
+      if (value) void this.#table(table).put(key as Buffer, value as Buffer);
+      else void this.#table(table).remove(key as Buffer);
+    }
+  }
+
+  /** Whatever LMDB would refuse is refused before the first put. */
+  #checked(write: Write<Table>): Write<Table> {
+    if (write.key.length === 0 || write.key.length > KEY_BYTES_MAX) {
+      throw new ZringError('LIMIT_EXCEEDED', `index key of ${write.key.length} bytes`, {
+        details: { limit: 'indexKeyBytes', max: KEY_BYTES_MAX },
+      });
+    }
+    if (write.value && write.value.length > VALUE_BYTES_MAX) {
+      throw new ZringError('LIMIT_EXCEEDED', `index value of ${write.value.length} bytes`, {
+        details: { limit: 'indexValueBytes', max: VALUE_BYTES_MAX },
+      });
+    }
+    this.#table(write.table);
+    return write;
+  }
+
+  /** A full disk leaves LMDB as it was. After anything else no write is tried again before reopening. */
+  async #commitFailed(cause: unknown): Promise<ZringError> {
+    const reason = await commitReason(cause);
+    const subject = this.path;
+    if (storageErrorCode(reason) === 'STORAGE_FULL' && this.#stillReadable()) {
+      return new ZringError('STORAGE_FULL', `no space to commit to ${subject}`, { cause: reason, subject });
+    }
+    const text = reason instanceof Error ? reason.message : String(reason);
+    this.#broken = new ZringError('STORAGE_UNAVAILABLE', `${subject} must be reopened, a commit failed: ${text}`, {
+      cause: reason,
+      subject,
+    });
+    return new ZringError('STORAGE_OUTCOME_UNKNOWN', `committing to ${subject} failed: ${text}`, {
+      cause: reason,
+      subject,
+    });
+  }
+
+  /** After a failed write of the meta page LMDB refuses even new readers (MDB_PANIC). */
+  #stillReadable(): boolean {
+    try {
+      this.#root.resetReadTxn();
+      for (const table of this.#tables.values()) table.getBinary(FIRST_KEY);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #table(name: Table): LmdbTable<Buffer, Buffer> {
+    const table = this.#tables.get(name);
+    assert(table, `no table ${name}`);
+    return table;
+  }
+
+  #requireUsable(): void {
+    if (this.#broken) throw this.#broken;
+    if (this.#closing) throw closedError(this.path);
+  }
+
+  /** Pages that are in use, in bytes. */
+  usedBytes(): number {
+    this.#requireUsable();
+    const stats = this.#root.getStats() as { lastPageNumber: number; root: { pageSize: number } };
+    return (stats.lastPageNumber + 1) * stats.root.pageSize;
+  }
+
+  /** A consistent copy as of now, flushed, in a file that must not exist yet. Writers go on. */
+  async copyTo(path: string): Promise<void> {
+    this.#requireUsable();
+    try {
+      await this.#root.backup(path, false);
+      await withFile(path, 'r+', (file) => file.sync());
+    } catch (cause) {
+      // LMDB reports what stopped the copy as a text without a number.
+      throw storageError(cause, 'copying the index to', path);
+    }
+  }
+
+  /** Waits for the writers that are queued. Afterwards the file can be unmounted. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#committing?.catch(() => {});
+    try {
+      await this.#root.close();
+      if (this.readonly) return;
+      if (!this.#broken) await writeCleanMarker(this.path);
+      if (this.#alone) await removeFile(`${this.path}-lock`);
+    } finally {
+      openFiles.delete(this.#identity);
+    }
+  }
+}
+
+const FIRST_KEY = Buffer.from([0]);
+
+function closedError(path: string): ZringError {
+  return new ZringError('STORAGE_UNAVAILABLE', `${path} is closed`, { subject: path });
+}
+
+/** lmdb-js rejects with "Commit failed" and a promise that rejects with the reason; unheard, that would end the process. */
+async function commitReason(cause: unknown): Promise<unknown> {
+  if (typeof cause !== 'object' || cause === null || !('commitError' in cause)) return cause;
+  try {
+    await cause.commitError;
+    return cause;
+  } catch (reason) {
+    return reason;
+  }
+}
+
+function claim(path: string): string {
+  let identity: string;
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    identity = `${dev}:${ino}`;
+  } catch (cause) {
+    throw storageError(cause, 'opening', path);
+  }
+  if (openFiles.has(identity)) {
+    throw new ZringError('LOCKED', `${path} is open in this process already`, { subject: path });
+  }
+  openFiles.add(identity);
+  return identity;
+}
+
+/**
+ * LMDB locks a byte of its lock file while it has the file open. Best effort, Linux only: it finds a second process that
+ * was pointed at the same folder, the storage root's own lock is what excludes it.
+ */
+function refuseForeignLock(path: string): void {
+  let lock: { dev: bigint; ino: bigint };
+  let table: string;
+  try {
+    lock = statSync(`${path}-lock`, { bigint: true });
+    table = readFileSync('/proc/locks', 'latin1');
+  } catch {
+    return;
+  }
+  const major = (lock.dev >> 8n) & 0xfffn;
+  const minor = (lock.dev & 0xffn) | ((lock.dev >> 12n) & 0xfff00n);
+  const hex = (value: bigint): string => value.toString(16).padStart(2, '0');
+  if (table.includes(` ${hex(major)}:${hex(minor)}:${lock.ino} `)) {
+    throw new ZringError('LOCKED', `${path} is in use by another process`, { subject: path });
+  }
+}
+
+function cleanMarker(path: string): string {
+  return `${path}-clean`;
+}
+
+/** The marker names the transaction it stands for, so one that outlived a crash proves nothing. */
+async function stoppedCleanly(path: string, meta: LmdbMeta): Promise<boolean> {
+  try {
+    return (await readFile(cleanMarker(path), 'utf8')) === `${meta.txnId}\n`;
+  } catch {
+    return false;
+  }
+}
+
+/** Not flushed and allowed to fail: without it the next opening only reads more. */
+async function writeCleanMarker(path: string): Promise<void> {
+  try {
+    const meta = await withFile(path, 'r', (file) => readMeta(file, path));
+    await writeFile(cleanMarker(path), `${meta.txnId}\n`);
+  } catch {
+    return;
+  }
+}
+
+async function withFile<Result>(
+  path: string,
+  flags: string,
+  use: (file: FileHandle) => Promise<Result>,
+): Promise<Result> {
+  let file: FileHandle;
+  try {
+    file = await openFile(path, flags);
+  } catch (cause) {
+    throw storageError(cause, 'opening', path);
+  }
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (cause) {
+    if (!isErrno(cause, 'ENOENT')) throw storageError(cause, 'removing', path);
+  }
+}
