@@ -120,13 +120,13 @@ export const LIMITS = {
   chunkHeaderBytesMax: {
     value: 256,
     unit: 'bytes',
-    error: 'InvalidRequest',
+    error: 'IncompleteBody',
     source: 'ours: 16 hex digits, ;chunk-signature= and 64 hex digits are 97 bytes; stops endless header lines',
   },
   chunkBytesMax: {
     value: 5 * GIB,
     unit: 'bytes',
-    error: 'InvalidRequest',
+    error: 'IncompleteBody',
     source: 'ours: no chunk can be larger than the largest body',
   },
   chunkBytesMin: {

@@ -1,0 +1,126 @@
+// A presigned URL: the signature and its conditions in the query. Pure.
+// Source: Amazon S3 API Reference, Authenticating requests: using query parameters (Signature Version 4).
+import { S3Error } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type { Target } from '../types.ts';
+import { type AmzDate, parseAmzDate } from './amz-date.ts';
+import { ALGORITHM, type Signature, splitSignedHeaders, unsupportedMechanism } from './authorization-header.ts';
+import { parseCredential } from './credential-scope.ts';
+
+export const SIGNATURE_PARAMETER = 'X-Amz-Signature';
+
+const REQUIRED = [
+  'X-Amz-Algorithm',
+  'X-Amz-Credential',
+  SIGNATURE_PARAMETER,
+  'X-Amz-Date',
+  'X-Amz-SignedHeaders',
+  'X-Amz-Expires',
+] as const;
+
+export interface PresignedSignature extends Signature {
+  readonly date: AmzDate;
+  readonly expiresSeconds: number;
+}
+
+/** Any of them makes the query an authentication, however incomplete: it is never read as anonymous. */
+export function isPresigned(query: Target['query']): boolean {
+  return query.has('X-Amz-Algorithm') || query.has(SIGNATURE_PARAMETER) || query.has('X-Amz-Credential');
+}
+
+/** Signature Version 2 in the query. */
+export function isPresignedV2(query: Target['query']): boolean {
+  return query.has('AWSAccessKeyId') && query.has('Signature');
+}
+
+export function parsePresigned(query: Target['query'], region: string): PresignedSignature {
+  const values = REQUIRED.map((name) => requireOne(query, name));
+  const [algorithm = '', credentialText = '', signature = '', dateText = '', signedHeadersText = '', expires = ''] =
+    values;
+  if (algorithm === 'AWS4-ECDSA-P256-SHA256') throw unsupportedMechanism();
+  if (algorithm !== ALGORITHM) throw fault(`X-Amz-Algorithm only supports "${ALGORITHM}"`);
+  const credential = parseCredential(credentialText, region, 'query');
+  const date = parseAmzDate(dateText);
+  if (date === null) throw fault("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
+  if (date.day !== credential.day) {
+    throw fault(`Invalid credential date "${credential.day}". This date is not the same as X-Amz-Date: "${date.day}".`);
+  }
+  return {
+    credential,
+    signedHeadersText,
+    signedHeaders: splitSignedHeaders(signedHeadersText),
+    signature,
+    date,
+    expiresSeconds: parseExpires(expires),
+  };
+}
+
+function parseExpires(text: string): number {
+  if (!/^-?\d{1,15}$/.test(text)) throw fault('X-Amz-Expires should be a number');
+  const seconds = Number(text);
+  if (seconds < 0) throw fault('X-Amz-Expires must be non-negative');
+  const max = LIMITS.presignedSecondsMax.value;
+  if (seconds > max) {
+    throw fault(
+      'X-Amz-Expires must be less than a week (in seconds); ' +
+        `that is, the given X-Amz-Expires must be less than ${max} seconds`,
+    );
+  }
+  return seconds;
+}
+
+/** Zero seconds is a URL that was never valid: expired, not malformed. */
+export function requireUnexpired(presigned: PresignedSignature, nowMs: number): void {
+  const { date, expiresSeconds } = presigned;
+  if (date.ms > nowMs + LIMITS.clockSkewSecondsMax.value * 1000) {
+    throw new S3Error('AccessDenied', 'Request is not valid yet', {
+      fields: { RequestTime: date.iso, ServerTime: new Date(nowMs).toISOString() },
+    });
+  }
+  const endMs = date.ms + expiresSeconds * 1000;
+  if (expiresSeconds > 0 && nowMs <= endMs) return;
+  throw new S3Error('AccessDenied', 'Request has expired', {
+    fields: {
+      'X-Amz-Expires': String(expiresSeconds),
+      Expires: new Date(endMs).toISOString(),
+      ServerTime: new Date(nowMs).toISOString(),
+    },
+  });
+}
+
+/** Parameters of the signature itself; every other x-amz-* parameter stands for a header. */
+const OF_THE_SIGNATURE = new Set([
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-signature',
+  'x-amz-date',
+  'x-amz-signedheaders',
+  'x-amz-expires',
+  'x-amz-security-token',
+]);
+
+/**
+ * Headers that a presigner moved into the query (x-amz-acl, x-amz-checksum-crc32, x-amz-meta-…), lower case. They are
+ * covered by the signature and mean what the header would; a real header of the same name goes before.
+ */
+export function hoistedHeaders(query: Target['query']): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, values] of query) {
+    const lower = name.toLowerCase();
+    if (lower.startsWith('x-amz-') && !OF_THE_SIGNATURE.has(lower)) headers[lower] = values.join(',');
+  }
+  return headers;
+}
+
+function requireOne(query: Target['query'], name: string): string {
+  const values = query.get(name);
+  if (values?.length === 1 && values[0] !== undefined && values[0] !== '') return values[0];
+  throw fault(
+    'Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, ' +
+      'X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters, each once.',
+  );
+}
+
+function fault(message: string): S3Error {
+  return new S3Error('AuthorizationQueryParametersError', message);
+}
