@@ -46,7 +46,10 @@ export interface S3Request {
   readonly exchange: Exchange;
   readonly operation: OperationName;
   readonly target: Target;
-  /** Lower-case name → value; duplicates that matter were refused before. UTF-8 decoded (Node gives latin1). */
+  /**
+   * Lower-case name → value; duplicates that matter were refused before. UTF-8 decoded (Node gives latin1), and with
+   * the headers that a presigned URL carries in its query (hoistedHeaders of sigv4/presigned-query.ts).
+   */
   readonly headers: Readonly<Record<string, string>>;
   readonly auth: Authenticated;
 }
