@@ -23,6 +23,8 @@ export interface HeldDataset {
 export interface DatasetAccess {
   /** Synchronous, from memory. */
   locate(dataset: string): Whereabouts;
+  /** Where the dataset should live by the map in use (pin, else ring), known or not; null without a map. */
+  home?(dataset: string): string | null;
   /**
    * Enters the gate of a dataset that this node owns, opening its store when needed.
    * Waits briefly when the gate is closing. Errors: NOT_OWNER (with NotOwnerDetails), DATASET_BUSY,

@@ -44,10 +44,12 @@ export type HandlerRow =
 export function openBody(
   context: HandlerContext,
   options: Pick<PayloadRequest, 'bytesMax' | 'defaultChecksum' | 'alsoCompute'> &
-    Partial<Pick<PayloadRequest, 'headers'>>,
+    Partial<Pick<PayloadRequest, 'headers' | 'purpose'>>,
 ): Payload {
   const { exchange, headers, auth } = context.request;
-  const payload = openPayload({ source: exchange.request, payload: auth.payload, headers, ...options });
+  // The rest of a body that is refused half-way is the listener's to discard; the connection still carries the answer.
+  const source: AsyncIterable<Buffer> = exchange.request.iterator({ destroyOnReturn: false });
+  const payload = openPayload({ source, payload: auth.payload, headers, ...options });
   exchange.proceed();
   return payload;
 }
@@ -58,7 +60,7 @@ export async function readDocument(
   bytesMax: number,
   headers: S3Request['headers'] = context.request.headers,
 ): Promise<Buffer> {
-  return readWhole(openBody(context, { bytesMax, defaultChecksum: null, headers }));
+  return readWhole(openBody(context, { bytesMax, defaultChecksum: null, headers, purpose: 'document' }));
 }
 
 /** Buckets here have no versions: the only version of an object is `null`. */

@@ -1,0 +1,321 @@
+// One request, from its head to the end of its answer, as named stages:
+//
+//   parse target ─▶ detect operation ─▶ decide place ─┬─▶ forward to the owner (routing), at most one re-route
+//                                                     └─▶ authenticate ─▶ authorise ─▶ enter the dataset's gate
+//                                                           ─▶ handler (100 Continue when it wants the body) ─▶ answer
+//
+// The place is decided before the signature is checked, because it is checked where the data is. Every failure ends as
+// one S3Error, here; it is logged once, here. Owns no state but the authenticator's key cache.
+import { isZringError, type NotOwnerDetails } from '../common/errors.ts';
+import type { HeldDataset, Whereabouts } from '../ownership/access.ts';
+import type { Exchange, Forwarder } from '../routing/exchange.ts';
+import { NOT_OWNER_HEADER, NOT_OWNER_STATUS } from '../routing/hop.ts';
+import { type Attempt, type Decision, decide } from '../routing/router.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { mayAct } from './authorize.ts';
+import { S3Error, toS3Error } from './errors.ts';
+import { checkExpectedOwner, readBucketDocument } from './handlers/bucket-document.ts';
+import type { HandlerServices } from './handlers/context.ts';
+import { HANDLERS } from './handlers/table.ts';
+import { accessOf, detectOperation, isImplemented, type OperationName, operationSpec } from './operation.ts';
+import { errorResponse, writeResponse } from './response.ts';
+import { type Authenticator, createAuthenticator } from './sigv4/authenticate.ts';
+import { parseTarget } from './target.ts';
+import type { Authenticated, S3Response, Target } from './types.ts';
+
+export interface PipelineServices extends HandlerServices {
+  readonly forwarder: Forwarder;
+  /** Epoch of the map in use; said in typed refusals. */
+  readonly mapEpoch: () => number;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** A request whose head was understood. */
+interface Parsed {
+  readonly target: Target;
+  readonly operation: OperationName;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What is known of one exchange while it runs; for the log line and the metrics at its end. */
+interface Progress {
+  target: Target | null;
+  operation: OperationName | 'Unknown';
+  place: 'owner' | 'entry';
+  status: number;
+}
+
+export type Pipeline = (exchange: Exchange) => Promise<void>;
+
+export function createPipeline(services: PipelineServices): Pipeline {
+  const { config, clock, metrics, log } = services;
+  const authenticator = liveAuthenticator(services);
+
+  return async (exchange) => {
+    const startedMs = clock.monotonicMs();
+    const progress: Progress = { target: null, operation: 'Unknown', place: 'owner', status: 0 };
+    metrics.s3InFlight.inc({ place: 'owner' });
+    try {
+      const parsed = parse(exchange, config().cluster.domains, progress);
+      await runWhereItBelongs(services, authenticator, exchange, parsed, progress);
+    } catch (error) {
+      await answerError(services, exchange, error, progress);
+    } finally {
+      metrics.s3InFlight.dec({ place: 'owner' });
+      const { operation, place, status } = progress;
+      const elapsedMs = clock.monotonicMs() - startedMs;
+      metrics.s3Requests.inc({ operation, place, status: String(status) });
+      metrics.s3Latency.observe({ operation, place }, elapsedMs / 1000);
+      log.debug(
+        { requestId: exchange.requestId, operation, bucket: progress.target?.bucket ?? null, place, status, elapsedMs },
+        'request',
+      );
+    }
+  };
+}
+
+/** The region is part of every signature; a reload that changes it takes effect with the next request. */
+function liveAuthenticator({ config, clock }: PipelineServices): () => Authenticator {
+  let region: string | null = null;
+  let authenticator: Authenticator | null = null;
+  return () => {
+    const current = config().cluster.region;
+    if (authenticator === null || region !== current) {
+      region = current;
+      authenticator = createAuthenticator({
+        region: current,
+        credentials: () => config().credentials,
+        nowMs: () => clock.wallMs(),
+      });
+    }
+    return authenticator;
+  };
+}
+
+// --- stages: what is asked -------------------------------------------------------------------------------------------
+
+function parse(exchange: Exchange, domains: readonly string[], progress: Progress): Parsed {
+  const { request } = exchange;
+  const target = parseTarget(request.url ?? '/', request.headers.host, domains);
+  progress.target = target;
+  const headers = decodedHeaders(request.headers);
+  const operation = detectOperation(request.method ?? '', target, headers);
+  if (operation === null) throw new S3Error('MethodNotAllowed');
+  progress.operation = operation;
+  return { target, operation, headers };
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Node shows header bytes as Latin-1; most clients mean UTF-8, and what is not UTF-8 stays as it is. */
+function decodedHeaders(wire: Exchange['request']['headers']): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(wire)) {
+    if (value === undefined) continue;
+    headers[name] = decodeHeader(Array.isArray(value) ? value.join(',') : value);
+  }
+  return headers;
+}
+
+function decodeHeader(value: string): string {
+  if (!/[\x80-\xff]/.test(value)) return value;
+  try {
+    return UTF8.decode(Buffer.from(value, 'latin1'));
+  } catch {
+    return value;
+  }
+}
+
+// --- stages: where ---------------------------------------------------------------------------------------------------
+
+async function runWhereItBelongs(
+  services: PipelineServices,
+  authenticator: () => Authenticator,
+  exchange: Exchange,
+  parsed: Parsed,
+  progress: Progress,
+): Promise<void> {
+  const tried: Attempt[] = [];
+  let replayable = true;
+  for (;;) {
+    const decision = decidePlace(services, exchange, parsed, tried, replayable);
+    switch (decision.kind) {
+      case 'serve': {
+        progress.place = 'owner';
+        const refusal = await serve(services, authenticator, exchange, parsed, progress);
+        if (refusal === null) return;
+        tried.push({ node: services.self, refusal });
+        replayable = !exchange.request.readableDidRead;
+        break;
+      }
+      case 'forward': {
+        progress.place = 'entry';
+        const outcome = await services.forwarder.forward(exchange, decision.node);
+        if (outcome.kind === 'done') {
+          progress.status = outcome.status;
+          return;
+        }
+        if (outcome.kind === 'not-owner') services.metrics.hopReroutes.inc();
+        tried.push({ node: decision.node, refusal: outcome.kind === 'not-owner' ? outcome.details : null });
+        replayable = outcome.replayable;
+        break;
+      }
+      case 'not-owner':
+        refuseNotOwner(services, exchange, decision.owner, tried.at(-1)?.refusal ?? null, progress);
+        return;
+      case 'absent':
+        authorise(authenticator(), exchange, parsed);
+        throw new S3Error('NoSuchBucket');
+      case 'unavailable':
+        throw new S3Error('SlowDown', `The bucket cannot be served now: ${decision.reason}. Please try again.`, {
+          retryAfterSeconds: 1,
+        });
+    }
+  }
+}
+
+function decidePlace(
+  services: PipelineServices,
+  exchange: Exchange,
+  { operation, target }: Parsed,
+  tried: readonly Attempt[],
+  replayable: boolean,
+): Decision {
+  const anywhere = target.bucket === null || !isImplemented(operation);
+  return decide({
+    scope: anywhere ? 'node' : 'dataset',
+    origin: exchange.origin.kind,
+    self: services.self,
+    whereabouts: target.bucket === null ? null : locate(services, operation, target.bucket),
+    tried,
+    replayable,
+    // What the forwarder read into memory is gone for the handlers here.
+    buffered: exchange.request.readableDidRead,
+  });
+}
+
+/** An existing bucket is its owner's business; one that is to be made is its home's, known or not. */
+function locate({ access, self }: PipelineServices, operation: OperationName, bucket: string): Whereabouts {
+  const found = access.locate(bucket);
+  if (operationSpec(operation).action !== 'create-bucket') return found;
+  if (found.kind === 'local' || (found.kind === 'remote' && found.certain)) return found;
+  const home = access.home?.(bucket) ?? null;
+  if (home === null) return found.kind === 'absent' ? { kind: 'local' } : found;
+  return home === self ? { kind: 'local' } : { kind: 'remote', node: home, certain: false };
+}
+
+function refuseNotOwner(
+  services: PipelineServices,
+  exchange: Exchange,
+  owner: string | null,
+  known: NotOwnerDetails | null,
+  progress: Progress,
+): void {
+  const details: NotOwnerDetails = known ?? { epoch: services.mapEpoch(), owner, term: null };
+  progress.status = NOT_OWNER_STATUS;
+  exchange.response.writeHead(NOT_OWNER_STATUS, {
+    [NOT_OWNER_HEADER]: JSON.stringify(details),
+    'x-amz-request-id': exchange.requestId,
+    'content-length': '0',
+  });
+  exchange.response.end();
+}
+
+// --- stages: who, and the work itself --------------------------------------------------------------------------------
+
+function authorise(authenticator: Authenticator, exchange: Exchange, { target, operation }: Parsed): Authenticated {
+  const { method = '', rawHeaders } = exchange.request;
+  const auth = authenticator.authenticate({ method, target, rawHeaders });
+  if (target.bucket !== null && !mayAct(auth.identity, target.bucket, accessOf(operation))) {
+    throw new S3Error('AccessDenied');
+  }
+  return auth;
+}
+
+/** @returns null when answered; what is known of the owner when this node turned out not to be it. */
+async function serve(
+  services: PipelineServices,
+  authenticator: () => Authenticator,
+  exchange: Exchange,
+  parsed: Parsed,
+  progress: Progress,
+): Promise<NotOwnerDetails | null> {
+  const { operation, target, headers } = parsed;
+  const auth = authorise(authenticator(), exchange, parsed);
+  if (!isImplemented(operation)) throw new S3Error('NotImplemented', `${operation} is not implemented.`);
+  const bucket = target.bucket ?? '';
+  const context = { services, bucket, key: target.key ?? '', request: { exchange, operation, target, headers, auth } };
+  const row = HANDLERS[operation];
+  let held: HeldDataset | null = null;
+  try {
+    let answer: S3Response;
+    if (row.gate === 'none') {
+      answer = await row.run(context);
+    } else {
+      held = await services.access.enter(bucket, row.gate);
+      const expected = headers['x-amz-expected-bucket-owner'];
+      if (expected !== undefined) checkExpectedOwner(readBucketDocument(held.store), expected);
+      answer = await row.run({ ...context, dataset: held });
+    }
+    await answerWith(services, exchange, answer, progress);
+    return null;
+  } catch (error) {
+    if (isZringError(error, 'NOT_OWNER') && !exchange.response.headersSent)
+      return notOwnerDetails(services, error.details);
+    throw error;
+  } finally {
+    held?.release();
+  }
+}
+
+function notOwnerDetails(services: PipelineServices, details: unknown): NotOwnerDetails {
+  const { epoch, owner, term } = (details ?? {}) as Partial<NotOwnerDetails>;
+  return { epoch: epoch ?? services.mapEpoch(), owner: owner ?? null, term: term ?? null };
+}
+
+async function answerWith(
+  services: PipelineServices,
+  exchange: Exchange,
+  answer: S3Response,
+  progress: Progress,
+): Promise<void> {
+  progress.status = answer.status;
+  const { bytes } = await writeResponse(exchange, services.self, answer);
+  services.metrics.s3SentBytes.inc(bytes);
+}
+
+// --- the end of a failure --------------------------------------------------------------------------------------------
+
+async function answerError(
+  services: PipelineServices,
+  exchange: Exchange,
+  error: unknown,
+  progress: Progress,
+): Promise<void> {
+  const { response, requestId } = exchange;
+  const fault = toS3Error(error);
+  const cut = response.headersSent;
+  const gone = response.destroyed;
+  if (!gone || !cut) progress.status = cut ? progress.status : fault.status;
+  logFault(services.log, { requestId, operation: progress.operation, code: fault.code, cut, gone }, fault);
+  if (gone) return;
+  if (cut) {
+    response.destroy();
+    return;
+  }
+  try {
+    await writeResponse(exchange, services.self, errorResponse(exchange, services.self, fault, progress.target));
+  } catch (cause) {
+    services.log.debug({ requestId, err: cause }, 'the answer could not be written');
+    response.destroy();
+  }
+}
+
+/** A client that goes away, or is told no, is everyday; what this node could not do is not. */
+function logFault(log: Logger, facts: Record<string, unknown>, fault: S3Error): void {
+  if (facts.gone || fault.status < 500) log.debug({ ...facts, err: fault }, 'request refused');
+  else if (fault.status === 500) log.error({ ...facts, err: fault.cause ?? fault }, 'request failed');
+  else log.info({ ...facts, err: fault }, 'request cannot be served now');
+}
