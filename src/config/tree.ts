@@ -132,7 +132,8 @@ class TreeReader {
     for (const { key, value } of items) {
       const name = isScalar(key) ? unshield(String(key.value)) : '';
       if (name === '' || name === '__proto__' || hasVariable(name)) {
-        this.#fault(path, `has a key that cannot be used${name === '' ? '' : `: "${name}"`}`, 'a plain word as key');
+        const message = `has a key that cannot be used${name === '' ? '' : `: "${name}"`}`;
+        this.#fault(path, message, 'a plain word as key', key as Node);
         continue;
       }
       const here = [...path, name];
@@ -173,12 +174,17 @@ class TreeReader {
   }
 
   #noteLine(node: Node, path: readonly PropertyKey[]): void {
-    const offset = node?.range?.[0];
-    if (offset !== undefined) this.lines.set(formatPath(path), this.#lineCounter.linePos(offset).line);
+    const line = this.#lineOf(node);
+    if (line !== undefined) this.lines.set(formatPath(path), line);
   }
 
-  #fault(path: readonly PropertyKey[], message: string, expected: string): void {
-    const line = this.lines.get(formatPath(path));
+  #lineOf(node: Node | null): number | undefined {
+    const offset = node?.range?.[0];
+    return offset === undefined ? undefined : this.#lineCounter.linePos(offset).line;
+  }
+
+  #fault(path: readonly PropertyKey[], message: string, expected: string, at: Node | null = null): void {
+    const line = this.#lineOf(at) ?? this.lines.get(formatPath(path));
     this.#faults.push({ path: formatPath(path), message, expected, ...(line === undefined ? {} : { line }) });
   }
 }
