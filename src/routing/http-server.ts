@@ -1,0 +1,334 @@
+// One hardened HTTP server, the common half of the S3 and the peer listener: guards before anything else, own progress
+// rule instead of fixed time-outs, refusals as S3 documents, graceful close. Owns sockets, exchanges in flight and TLS
+// contexts. Knows nothing of S3 operations or of what a peer may say: `onRequest` is given heads that passed the guards.
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { ZringError } from '../common/errors.ts';
+import type { Address } from '../config/types.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { inspectHead } from './inbound.ts';
+import type { ListenerLimits } from './limits.ts';
+import { type Refusal, rawRefusal, refusal, refusalDocument, refusalHeaders } from './refusal.ts';
+import { newRequestId } from './request-id.ts';
+import type { ServerExchange } from './server-exchange.ts';
+import type { TlsMaterial, TlsSource } from './tls-files.ts';
+
+export interface AcceptedRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** `Expect: 100-continue`, with a body announced. */
+  readonly expects: boolean;
+  /** Bytes, 'chunked', or null when no body is declared. */
+  readonly body: number | 'chunked' | null;
+}
+
+export interface HttpServerOptions {
+  readonly name: 's3' | 'peer';
+  readonly listen: Address;
+  readonly tls: TlsSource | null;
+  /** Clients must show a certificate of the configured authority. */
+  readonly mutualTls: boolean;
+  readonly limits: ListenerLimits;
+  readonly log: Logger;
+  /** Our own `zring-` headers are kept (peer listener) or stripped. */
+  readonly keepOwnHeaders: boolean;
+  readonly onRefused: (reason: string) => void;
+  readonly onRequest: (accepted: AcceptedRequest) => void;
+}
+
+export interface HttpServer {
+  readonly address: Address;
+  readonly inFlight: ReadonlySet<ServerExchange>;
+  readonly connections: number;
+  /** From here on the exchange is watched: abort, progress, discard of an unread body, graceful close. */
+  track(exchange: ServerExchange): void;
+  refuse(request: IncomingMessage, response: ServerResponse, refused: Refusal, requestId: string): void;
+  /**
+   * Stops accepting, lets what is in flight finish (answers say `Connection: close`), cuts the rest after `graceMs`.
+   * Resolves when every connection is closed. Idempotent.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+interface Connection {
+  readonly exchanges: Set<ServerExchange>;
+  /** Refused once: nothing more is read from it. */
+  refused: boolean;
+}
+
+/** Errors: the system's (EADDRINUSE, EACCES) as ZringError CONFIG_INVALID, naming the address. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { limits, log } = options;
+  const connections = new Map<Duplex, Connection>();
+  const inFlight = new Set<ServerExchange>();
+  let closing: Promise<void> | null = null;
+
+  const server = createServer(options);
+  server.maxHeadersCount = 0;
+  server.maxConnections = limits.connectionsMax;
+  server.timeout = limits.progressTimeoutMs;
+  server.keepAliveTimeout = limits.keepAliveMs;
+
+  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    const connection: Connection = { exchanges: new Set(), refused: false };
+    connections.set(socket, connection);
+    socket.on('close', () => {
+      connections.delete(socket);
+      for (const exchange of connection.exchanges) {
+        inFlight.delete(exchange);
+        exchange.senderGone();
+      }
+      connection.exchanges.clear();
+    });
+  });
+  server.on('request', (request, response) => accept(request, response, false));
+  server.on('checkContinue', (request, response) => accept(request, response, true));
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    refuse(request, response, refusal('expectation', 'Only 100-continue can be expected.', 'InvalidRequest', 417));
+  });
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    refuseSocket(socket, refusal('method', 'CONNECT is not allowed.', 'MethodNotAllowed', 405));
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const fault = parserFault(error);
+    if (fault === null) socket.destroy();
+    else refuseSocket(socket, fault);
+  });
+  server.on('timeout', (socket: Socket) => judgeStalled(socket));
+  server.on('tlsClientError', (error: Error) =>
+    log.debug({ err: error, listener: options.name }, 'TLS handshake failed'),
+  );
+  server.on('drop', () => options.onRefused('connections'));
+
+  function accept(request: IncomingMessage, response: ServerResponse, expects: boolean): void {
+    const connection = connections.get(request.socket);
+    if (connection === undefined || connection.refused) return;
+    if (closing) response.shouldKeepAlive = false;
+    if (connection.exchanges.size >= limits.pipelinedMax) {
+      refuse(request, response, refusal('pipelined', 'Too many requests at once on one connection.'));
+      return;
+    }
+    const inspected = inspectHead(
+      {
+        method: request.method ?? '',
+        target: request.url ?? '',
+        version: request.httpVersion,
+        rawHeaders: request.rawHeaders,
+      },
+      limits,
+      options.keepOwnHeaders,
+    );
+    if (inspected.kind === 'refused') {
+      refuse(request, response, inspected.refusal);
+      return;
+    }
+    if (inspected.rawHeaders !== null) replaceHeaders(request, inspected.rawHeaders);
+    request.url = inspected.target;
+    const { body } = inspected;
+    options.onRequest({ request, response, expects: expects && body !== null && body !== 0, body });
+  }
+
+  function refuse(request: IncomingMessage, response: ServerResponse, refused: Refusal, id = newRequestId()): void {
+    const connection = connections.get(request.socket);
+    if (connection) connection.refused = true;
+    options.onRefused(refused.reason);
+    log.info({ requestId: id, reason: refused.reason, listener: options.name }, 'request refused');
+    if (response.headersSent || response.destroyed) return;
+    const body = refusalDocument(refused, id);
+    response.writeHead(refused.status, refusalHeaders(id, body));
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  /** For a connection whose request has no response object: unreadable head, or a body that cannot be parsed further. */
+  function refuseSocket(socket: Duplex, refused: Refusal): void {
+    const connection = connections.get(socket);
+    if (!connection?.refused) options.onRefused(refused.reason);
+    const [exchange, ...more] = connection?.exchanges ?? [];
+    // Anything written while an answer is under way, or before an earlier one, would be read as a part of it.
+    const silent = connection?.refused || more.length > 0 || exchange?.response.headersSent || !socket.writable;
+    if (connection) connection.refused = true;
+    if (silent) {
+      socket.destroy();
+      return;
+    }
+    const id = exchange?.requestId ?? newRequestId();
+    log.info({ requestId: id, reason: refused.reason, listener: options.name }, 'request refused');
+    socket.write(rawRefusal(refused, id), 'latin1');
+    destroySoon(socket);
+  }
+
+  /** Not a byte moved for `progressTimeoutMs`: cut when it is the other side's turn, wait on when it is ours. */
+  function judgeStalled(socket: Socket): void {
+    const connection = connections.get(socket);
+    if (connection === undefined || connection.exchanges.size === 0) {
+      socket.destroy();
+      return;
+    }
+    const unread = socket.writableLength > 0;
+    const unsent = [...connection.exchanges].some((exchange) => exchange.waitsForSender);
+    if (!unread && !unsent) {
+      socket.setTimeout(socket.timeout ?? limits.progressTimeoutMs);
+      return;
+    }
+    const message = 'Your socket connection to the server was not read from or written to within the timeout period.';
+    refuseSocket(socket, refusal(unread ? 'stalled-reader' : 'stalled-body', message, 'RequestTimeout'));
+  }
+
+  function track(exchange: ServerExchange): void {
+    const { request, response } = exchange;
+    const { socket } = request;
+    const connection = connections.get(socket);
+    if (connection === undefined) {
+      exchange.senderGone();
+      return;
+    }
+    connection.exchanges.add(exchange);
+    inFlight.add(exchange);
+    response.on('close', () => {
+      connection.exchanges.delete(exchange);
+      inFlight.delete(exchange);
+      if (!response.writableFinished) exchange.senderGone();
+      else if (!request.complete && response.shouldKeepAlive) discard(request, limits.discardBytesMax);
+      if (closing) server.closeIdleConnections();
+    });
+  }
+
+  function close(graceMs: number): Promise<void> {
+    closing ??= new Promise((resolve) => {
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      server.close(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      for (const { response } of inFlight) if (!response.headersSent) response.shouldKeepAlive = false;
+      // Node counts a connection that never sent a byte as busy until the time for its first head is over.
+      for (const [socket] of connections) if (neverSpoke(socket)) socket.destroy();
+      server.closeIdleConnections();
+    });
+    return closing;
+  }
+
+  const endWatch = options.tls?.onChange((material) => {
+    // New handshakes use it; connections that are open go on.
+    (server as TlsCapable).setSecureContext?.(tlsContext(material, options.mutualTls));
+  });
+  server.on('close', () => endWatch?.());
+
+  const address = await listen(server, options);
+  return {
+    address,
+    inFlight,
+    get connections() {
+      return connections.size;
+    },
+    track,
+    refuse,
+    close,
+  };
+}
+
+interface TlsCapable extends Server {
+  setSecureContext?(context: ReturnType<typeof tlsContext>): void;
+}
+
+function createServer(options: HttpServerOptions): Server {
+  const { limits, tls } = options;
+  const settings: ServerOptions = {
+    maxHeaderSize: limits.headBytesMax,
+    // Refused by our own guard, with S3's document.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    headersTimeout: limits.headTimeoutMs,
+    // No limit for a whole request: progress decides (see judgeStalled).
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.max(100, Math.min(5_000, limits.headTimeoutMs / 4)),
+    keepAlive: true,
+    noDelay: true,
+  };
+  if (!tls) return createPlainServer(settings);
+  return createTlsServer({
+    ...settings,
+    ...tlsContext(tls.current, options.mutualTls),
+    ...clientCheck(options.mutualTls),
+  });
+}
+
+function tlsContext(material: TlsMaterial, mutual: boolean) {
+  const authority = mutual && material.ca ? { ca: material.ca } : {};
+  return { cert: material.cert, key: material.key, minVersion: 'TLSv1.2' as const, ...authority };
+}
+
+function clientCheck(mutual: boolean) {
+  return mutual ? { requestCert: true, rejectUnauthorized: true } : {};
+}
+
+function listen(server: Server, options: HttpServerOptions): Promise<Address> {
+  const { host, port } = options.listen;
+  return new Promise((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException) => {
+      const message = `the ${options.name} listener cannot bind ${host}:${port}: ${cause.code ?? cause.message}`;
+      reject(new ZringError('CONFIG_INVALID', message, { cause, subject: `${host}:${port}` }));
+    };
+    server.once('error', failed);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', failed);
+      server.on('error', (error) => options.log.error({ err: error, listener: options.name }, 'listener failed'));
+      const bound = server.address() as AddressInfo;
+      resolve({ host: bound.address, port: bound.port });
+    });
+  });
+}
+
+/** Null: the other side is gone, there is nobody to tell. */
+function parserFault(error: NodeJS.ErrnoException): Refusal | null {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return refusal('head-bytes', 'The request head is too large.', 'RequestHeaderSectionTooLarge');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return refusal('head-timeout', 'The request head did not arrive in time.', 'RequestTimeout');
+    case 'HPE_INVALID_EOF_STATE':
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return null;
+    default:
+      return error.code?.startsWith('HPE_') ? refusal('malformed', 'The request is not valid HTTP/1.1.') : null;
+  }
+}
+
+/** Both views of the headers; Node has built `headers` before it emits the request. */
+export function replaceHeaders(request: IncomingMessage, rawHeaders: string[]): void {
+  const left = new Set<string>();
+  for (let i = 0; i < rawHeaders.length; i += 2) left.add((rawHeaders[i] ?? '').toLowerCase());
+  for (const name of Object.keys(request.headers)) if (!left.has(name)) delete request.headers[name];
+  request.rawHeaders = rawHeaders;
+}
+
+/** Reads on after an early answer, so that a client which sends first and reads later gets it; then cuts. */
+function discard(request: IncomingMessage, bytesMax: number): void {
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > bytesMax) request.socket.destroy();
+  });
+  request.on('error', () => {});
+  request.resume();
+}
+
+function neverSpoke(socket: Duplex): boolean {
+  return (socket as Socket).bytesRead === 0;
+}
+
+/** Ends the writing side and destroys the socket once everything is flushed. */
+function destroySoon(socket: Duplex): void {
+  if (socket instanceof TLSSocket || 'destroySoon' in socket) (socket as Socket).destroySoon();
+  else socket.end(() => socket.destroy());
+}
