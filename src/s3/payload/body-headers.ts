@@ -121,16 +121,3 @@ function parseLength(text: string): number {
   if (/^\d{1,15}$/.test(text.trim())) return Number(text);
   throw new S3Error('MissingContentLength');
 }
-
-/**
- * Content-Encoding as it is stored: `aws-chunked` is the form of the transfer and no property of the object.
- * `aws-chunked,gzip` → `gzip`; null when nothing is left.
- */
-export function storedContentEncoding(value: string | undefined): string | null {
-  if (value === undefined) return null;
-  const rest = value
-    .split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding.toLowerCase() !== 'aws-chunked');
-  return rest.length === 0 ? null : rest.join(',');
-}
