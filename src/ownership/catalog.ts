@@ -1,0 +1,173 @@
+// Pure: what a node knows of all ownership records, and what follows from it. The catalog outlives the coordinator's data:
+// knowledge never goes back (I4), only the tag by which a record can be changed there is lost with an incarnation.
+// catalog-keeper.ts stores it durably and feeds it; nothing here waits or reads a clock.
+import type { CoordinatorState, RecordPage } from '../cluster/coordinator.ts';
+import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
+import { compareTerms } from '../common/term.ts';
+import { isTombstone, isVoid } from './publication.ts';
+
+export interface CatalogEntry {
+  readonly record: OwnershipRecord;
+  /** Null: the coordinator of this incarnation is not known to hold this. */
+  readonly tag: string | null;
+}
+
+export interface Catalog {
+  /** '' before the first contact. */
+  readonly incarnation: string;
+  /** Highest counter seen in this incarnation. */
+  readonly counter: number;
+  /** Next argument of `changesSince`. */
+  readonly cursor: number;
+  /** Every node of the map has reported in this incarnation, and all of it has been read. */
+  readonly complete: boolean;
+  /** This node has told the coordinator of this incarnation everything it owns. */
+  readonly reported: boolean;
+  /** Incarnations left behind, newest last: one of them coming back is a restored dump. */
+  readonly left: readonly string[];
+  readonly entries: ReadonlyMap<string, CatalogEntry>;
+  /** Ids of deleted datasets; none of them ever comes back. */
+  readonly tombstones: ReadonlySet<string>;
+}
+
+const LEFT_MAX = 32;
+
+export const EMPTY_CATALOG: Catalog = {
+  incarnation: '',
+  counter: 0,
+  cursor: 0,
+  complete: false,
+  reported: false,
+  left: [],
+  entries: new Map(),
+  tombstones: new Set(),
+};
+
+/** What one step changed, for the disk and for those who listen. */
+export interface CatalogChange {
+  readonly catalog: Catalog;
+  readonly changed: readonly string[];
+  readonly buried: readonly string[];
+}
+
+/** Before a page is read with an old cursor: is this still the life of the coordinator that we know? */
+export type Continuity =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'new' }
+  /** It has lost what we saw: it must start a new incarnation (`declareRegress` with these values). */
+  | { readonly kind: 'regress'; readonly seen: { readonly incarnation: string; readonly counter: number } };
+
+export function judgeContinuity(catalog: Catalog, state: CoordinatorState): Continuity {
+  if (state.incarnation === catalog.incarnation) {
+    if (state.counter >= catalog.counter) return { kind: 'same' };
+    return { kind: 'regress', seen: { incarnation: catalog.incarnation, counter: catalog.counter } };
+  }
+  if (catalog.left.includes(state.incarnation)) {
+    // An old dump came back. Its counter may even have grown since, so claim one more than it has.
+    return {
+      kind: 'regress',
+      seen: { incarnation: state.incarnation, counter: Math.max(catalog.counter, state.counter) + 1 },
+    };
+  }
+  return { kind: 'new' };
+}
+
+/** Knowledge stays; tags, cursor, completeness and our report belong to the life that ended. */
+export function enterIncarnation(catalog: Catalog, incarnation: string): Catalog {
+  const entries = new Map<string, CatalogEntry>();
+  for (const [name, entry] of catalog.entries) entries.set(name, { record: entry.record, tag: null });
+  const left = catalog.incarnation === '' ? catalog.left : [...catalog.left, catalog.incarnation].slice(-LEFT_MAX);
+  return { ...catalog, incarnation, counter: 0, cursor: 0, complete: false, reported: false, left, entries };
+}
+
+/** One page of `changesSince(catalog.cursor)`. The caller has judged continuity with the page's own state. */
+export function applyPage(catalog: Catalog, page: RecordPage): CatalogChange {
+  const change = learnAll(catalog, page.records);
+  const counter = Math.max(catalog.counter, page.state.counter);
+  const whole = page.cursor >= page.state.counter;
+  return {
+    ...change,
+    catalog: {
+      ...change.catalog,
+      cursor: page.cursor,
+      counter,
+      complete: catalog.complete || (page.state.complete && whole),
+    },
+  };
+}
+
+/** Records heard outside the page order too: results of compare-and-set, fresh reads. */
+export function learnAll(catalog: Catalog, records: readonly TaggedRecord[]): CatalogChange {
+  const entries = new Map(catalog.entries);
+  const tombstones = new Set(catalog.tombstones);
+  const changed: string[] = [];
+  const buried: string[] = [];
+  for (const tagged of records) {
+    const { record } = tagged;
+    if (isTombstone(record) && !tombstones.has(record.id)) {
+      tombstones.add(record.id);
+      buried.push(record.id);
+    }
+    const known = entries.get(record.dataset);
+    const next = mergeEntry(known, tagged, tombstones);
+    if (known && next.tag === known.tag && next.record === known.record) continue;
+    entries.set(record.dataset, next);
+    changed.push(record.dataset);
+  }
+  return { catalog: { ...catalog, entries, tombstones }, changed, buried };
+}
+
+function mergeEntry(
+  known: CatalogEntry | undefined,
+  heard: TaggedRecord,
+  tombstones: ReadonlySet<string>,
+): CatalogEntry {
+  if (!known || known.tag === heard.tag) return known ?? heard;
+  return outranks(known.record, heard.record, tombstones) ? { record: known.record, tag: null } : heard;
+}
+
+/** Is `known` above what was heard, so that believing the latter would go back? */
+function outranks(known: OwnershipRecord, heard: OwnershipRecord, tombstones: ReadonlySet<string>): boolean {
+  if (isVoid(known)) return false;
+  if (isVoid(heard)) return known.id !== heard.id && known.phase !== 'deleted';
+  // A living record under a buried id is the past, unless what we know is no better.
+  if (heard.phase !== 'deleted' && tombstones.has(heard.id)) return known.id !== heard.id || known.phase === 'deleted';
+  if (known.id === heard.id) {
+    if (heard.phase === 'deleted') return false;
+    return compareTerms(known.term, heard.term) > 0;
+  }
+  return known.term.n > heard.term.n;
+}
+
+export function markReported(catalog: Catalog, state: CoordinatorState): Catalog {
+  return state.incarnation === catalog.incarnation ? { ...catalog, reported: true } : catalog;
+}
+
+// --- what follows -------------------------------------------------------------------------------------------------
+
+export type Presence = 'present' | 'absent' | 'unknown';
+
+/**
+ * Does the dataset exist? Only the home may tell a client *absent*, from a tombstone or a complete catalog, and only
+ * while what it knows is fresh: another node may have created it since.
+ */
+export function presence(catalog: Catalog, dataset: string, fresh: boolean): Presence {
+  const entry = catalog.entries.get(dataset);
+  if (entry && entry.record.phase !== 'deleted') return 'present';
+  if (!fresh) return 'unknown';
+  if (entry && entry.tag !== null && isTombstone(entry.record)) return 'absent';
+  return catalog.complete ? 'absent' : 'unknown';
+}
+
+export function liveRecords(catalog: Catalog): OwnershipRecord[] {
+  const records: OwnershipRecord[] = [];
+  for (const { record } of catalog.entries.values()) if (record.phase !== 'deleted') records.push(record);
+  return records.sort((a, b) => (a.dataset < b.dataset ? -1 : 1));
+}
+
+/** Tombstones that this life of the coordinator does not hold and no living dataset of the name replaces. */
+export function unpublishedTombstones(catalog: Catalog): OwnershipRecord[] {
+  const records: OwnershipRecord[] = [];
+  for (const { record, tag } of catalog.entries.values()) if (tag === null && isTombstone(record)) records.push(record);
+  return records;
+}

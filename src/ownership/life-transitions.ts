@@ -1,0 +1,358 @@
+// Pure: how a dataset begins (made at its home, registered by compare-and-set) and ends (tombstone at its owner).
+// Both need the coordinator; an unknown outcome is read back until it is known. Entered from transitions.ts only.
+import type { OwnershipRecord } from '../cluster/record.ts';
+import { nextTerm } from '../common/term.ts';
+import { isVoid, ownerRecord, recordOf } from './publication.ts';
+import type { Copy, CopyState, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
+import { answer, decline, IDLE, stay } from './steps.ts';
+
+type At<K extends Phase['at']> = Phase & { at: K };
+
+export function stepLife(state: CopyState, event: Event, limits: MachineLimits): Step {
+  const { phase } = state;
+  switch (event.on) {
+    case 'create':
+      return create(state, event);
+    case 'remove':
+      return remove(state, event.request);
+    case 'tick':
+      return tick(state);
+    default:
+  }
+  switch (phase.at) {
+    case 'checking':
+      return checked(state, phase, event);
+    case 'making':
+      return made(state, phase, event);
+    case 'registering':
+      return registered(state, phase, event, limits);
+    case 'resolving':
+      return resolved(state, phase, event, limits);
+    case 'confirming':
+      return confirmed(state, phase, event);
+    case 'settling':
+      // Crash before: start-up finds `creating` and the record, and comes here again.
+      if (event.on !== 'persisted') return stay(state);
+      return stay({ ...state, copy: event.copy, fresh: true, phase: IDLE }, ...answer(phase.request, state.record));
+    case 'emptying':
+      return emptied(state, phase, event);
+    case 'marking':
+      if (event.on !== 'persisted') return stay(state);
+      return bury({ ...state, copy: event.copy }, phase.request);
+    case 'burying':
+      return buried(state, phase, event);
+    case 'recanting':
+      return recanted(state, event);
+    case 'unmarking':
+      if (event.on !== 'persisted') return stay(state);
+      return stay(
+        { ...state, copy: event.copy, phase: IDLE },
+        ...decline(phase.request, phase.failure.code, phase.failure.message),
+      );
+    case 'entombing':
+      return entombed(state, phase, event);
+    default:
+      return stay(state);
+  }
+}
+
+function tick(state: CopyState): Step {
+  const { copy, phase } = state;
+  if (phase.at === 'resolving') return stay({ ...state, phase: { ...phase, waiting: false } }, { do: 'read-record' });
+  if (phase.at === 'burying') return stay({ ...state, phase: { ...phase, waiting: false } }, { do: 'read-record' });
+  if (copy?.role === 'creating') {
+    const next: Phase = { at: 'resolving', request: null, incarnation: '', tries: 0, waiting: false };
+    return stay({ ...state, phase: next }, { do: 'read-record' });
+  }
+  if (copy?.deleting)
+    return stay({ ...state, phase: { at: 'burying', request: null, waiting: false } }, { do: 'read-record' });
+  return stay(state);
+}
+
+// --- creation -----------------------------------------------------------------------------------------------------
+
+function create(state: CopyState, event: Event & { on: 'create' }): Step {
+  if (state.phase.at !== 'idle')
+    return stay(state, ...decline(event.request, 'DATASET_BUSY', `${state.dataset} is busy`));
+  const { record } = state;
+  if (record && record.phase !== 'deleted') {
+    return stay(state, ...decline(event.request, 'DATASET_EXISTS', `${state.dataset} exists`, record));
+  }
+  if (state.copy)
+    return stay(state, ...decline(event.request, 'DATASET_BUSY', `a copy of ${state.dataset} stands here`));
+  const { request, id, createdMs } = event;
+  return stay({ ...state, phase: { at: 'checking', request, id, createdMs } }, { do: 'read-record' });
+}
+
+function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
+  const { request } = phase;
+  if (event.on === 'coordinator-failed') {
+    return stay({ ...state, phase: IDLE }, ...decline(request, event.failure.code, event.failure.message));
+  }
+  if (event.on !== 'record-read') return stay(state);
+  const current = event.tagged?.record ?? null;
+  const tag = event.tagged?.tag ?? null;
+  const seen: CopyState = current ? { ...state, record: current, tag } : { ...state, tag: null };
+  if (current && current.phase !== 'deleted') {
+    return stay({ ...seen, phase: IDLE }, ...decline(request, 'DATASET_EXISTS', `${state.dataset} exists`, current));
+  }
+  // Even over a tombstone: in an incomplete incarnation another, living dataset of this name may be unheard of.
+  if (!event.complete) {
+    const message = 'not every node has reported its datasets since the coordinator lost its records';
+    return stay({ ...seen, phase: IDLE }, ...decline(request, 'CATALOG_INCOMPLETE', message));
+  }
+  const term = nextTerm(state.self, [current?.term, seen.record?.term]);
+  const copy: Copy = {
+    id: phase.id,
+    role: 'creating',
+    term,
+    createdMs: phase.createdMs,
+    promise: null,
+    source: null,
+    deleting: false,
+    priorSinceMs: null,
+  };
+  const next: Phase = { at: 'making', request, tag, incarnation: event.incarnation };
+  return stay({ ...seen, phase: next }, { do: 'create-copy', copy, request });
+}
+
+function made(state: CopyState, phase: At<'making'>, event: Event): Step {
+  if (event.on === 'copy-create-failed') {
+    return stay({ ...state, phase: IDLE }, ...decline(phase.request, event.failure.code, event.failure.message));
+  }
+  if (event.on !== 'copy-created') return stay(state);
+  const { request, tag, incarnation } = phase;
+  const next: Phase = { at: 'registering', request, incarnation, tries: 0 };
+  return stay({ ...state, copy: event.copy, phase: next }, { do: 'cas', tag, next: firstRecord(state, event.copy) });
+}
+
+function firstRecord(state: CopyState, copy: Copy): OwnershipRecord {
+  return {
+    version: 1,
+    dataset: state.dataset,
+    id: copy.id,
+    owner: state.self,
+    term: copy.term,
+    phase: 'stable',
+    target: null,
+    pin: null,
+    inSync: [state.self],
+    createdMs: copy.createdMs,
+  };
+}
+
+function registered(state: CopyState, phase: At<'registering'>, event: Event, limits: MachineLimits): Step {
+  const { request, incarnation } = phase;
+  if (event.on === 'coordinator-failed') {
+    const next: Phase = { at: 'resolving', request, incarnation, tries: 0, waiting: false };
+    return readAgain({ ...state, phase: next }, next, event, limits);
+  }
+  if (event.on !== 'cas-done') return stay(state);
+  if (event.result.ok) {
+    const { record, tag } = event.result.value;
+    return stay({ ...state, record, tag, phase: { at: 'confirming', request, incarnation } }, { do: 'read-record' });
+  }
+  const { current } = event.result;
+  const seen: CopyState = current ? { ...state, record: current.record, tag: current.tag } : { ...state, tag: null };
+  if (current?.record.id === state.copy?.id) {
+    // Our own call, whose reply was lost, got there after all.
+    return stay({ ...seen, phase: { at: 'confirming', request, incarnation } }, { do: 'read-record' });
+  }
+  return discard(seen, request, 'DATASET_EXISTS', `${state.dataset} was created elsewhere`);
+}
+
+/** The reply was lost (or start-up found the half-made dataset): what does the coordinator hold? */
+function resolved(state: CopyState, phase: At<'resolving'>, event: Event, limits: MachineLimits): Step {
+  if (event.on === 'coordinator-failed') return readAgain(state, phase, event, limits);
+  if (event.on !== 'record-read' || !state.copy) return stay(state);
+  const { request } = phase;
+  const current = event.tagged?.record ?? null;
+  const tag = event.tagged?.tag ?? null;
+  const seen: CopyState = current ? { ...state, record: current, tag } : { ...state, tag: null };
+  const ours = current?.id === state.copy.id;
+  if (ours && current && !isVoid(current) && current.phase !== 'deleted') {
+    return stay(
+      { ...seen, phase: { at: 'confirming', request, incarnation: phase.incarnation || event.incarnation } },
+      { do: 'read-record' },
+    );
+  }
+  if (ours || (current && current.phase !== 'deleted')) {
+    return discard(seen, request, 'DATASET_BUSY', `${state.dataset} could not be created`);
+  }
+  // Nothing there. The lost call may still be on its way, so the same name is settled by one more compare-and-set: with
+  // the tag used up, the late one fails. Registering again is that (the creation goes on), but only on sure ground.
+  if (!event.complete) {
+    const next: Phase = { ...phase, request: null, waiting: true };
+    return stay(
+      { ...seen, phase: next },
+      ...decline(request, 'COORDINATOR_OUTCOME_UNKNOWN', 'the creation is not known to be committed'),
+    );
+  }
+  const next: Phase = { at: 'registering', request, incarnation: event.incarnation, tries: phase.tries + 1 };
+  return stay({ ...seen, phase: next }, { do: 'cas', tag, next: firstRecord(state, state.copy) });
+}
+
+function readAgain(
+  state: CopyState,
+  phase: At<'resolving'>,
+  event: Event & { on: 'coordinator-failed' },
+  limits: MachineLimits,
+): Step {
+  const tries = phase.tries + 1;
+  if (tries <= limits.readBackTriesMax || phase.request === null) {
+    return stay({ ...state, phase: { ...phase, tries, waiting: true } });
+  }
+  return stay(
+    { ...state, phase: { ...phase, tries, waiting: true, request: null } },
+    ...decline(phase.request, 'COORDINATOR_OUTCOME_UNKNOWN', event.failure.message),
+  );
+}
+
+/** Was the ground sure the whole time? Same incarnation as when completeness was read, and still complete. */
+function confirmed(state: CopyState, phase: At<'confirming'>, event: Event): Step {
+  const { request, incarnation } = phase;
+  const again: Phase = { at: 'resolving', request, incarnation, tries: 0, waiting: true };
+  if (event.on === 'coordinator-failed') return stay({ ...state, phase: again });
+  if (event.on !== 'record-read' || !state.copy) return stay(state);
+  const current = event.tagged?.record ?? null;
+  const tag = event.tagged?.tag ?? null;
+  const seen: CopyState = current ? { ...state, record: current, tag } : { ...state, tag: null };
+  if (current?.id !== state.copy.id || current.phase === 'deleted') return stay({ ...seen, phase: again });
+  if (event.complete && event.incarnation === incarnation) {
+    return stay(
+      { ...seen, phase: { at: 'settling', request } },
+      { do: 'persist', copy: { ...state.copy, role: 'owner' } },
+    );
+  }
+  // The coordinator lost its records meanwhile: a living dataset of this name may report itself. Take the record back.
+  const voided: OwnershipRecord = { ...current, phase: 'deleted', target: null, term: { n: 0, node: state.self } };
+  return stay({ ...seen, phase: again, publishing: true }, { do: 'publish', tag, next: voided });
+}
+
+/** Only ever a copy in role `creating`: nobody has written to it. */
+function discard(
+  state: CopyState,
+  request: string | null,
+  code: 'DATASET_EXISTS' | 'DATASET_BUSY',
+  message: string,
+): Step {
+  const { copy } = state;
+  if (!copy) return stay({ ...state, phase: IDLE });
+  return stay(
+    { ...state, phase: { at: 'moving-away', how: 'deleted' } },
+    { do: 'move-away', copy, how: 'deleted' },
+    ...decline(request, code, message, state.record ?? undefined),
+  );
+}
+
+// --- removal ------------------------------------------------------------------------------------------------------
+
+function remove(state: CopyState, request: string): Step {
+  const { copy, phase } = state;
+  if (copy?.role !== 'owner')
+    return stay(state, ...decline(request, 'NOT_OWNER', `${state.dataset} is not owned here`));
+  if (phase.at !== 'idle' || !state.openTerm || copy.promise || copy.deleting) {
+    return stay(state, ...decline(request, 'DATASET_BUSY', `${state.dataset} is busy`));
+  }
+  return stay({ ...state, phase: { at: 'emptying', request } }, { do: 'probe-empty' });
+}
+
+function emptied(state: CopyState, phase: At<'emptying'>, event: Event): Step {
+  if (event.on !== 'emptiness' || !state.copy) return stay(state);
+  const { request } = phase;
+  if (event.failure)
+    return stay({ ...state, phase: IDLE }, ...decline(request, event.failure.code, event.failure.message));
+  if (!event.empty)
+    return stay({ ...state, phase: IDLE }, ...decline(request, 'DATASET_NOT_EMPTY', `${state.dataset} holds objects`));
+  // Durable before the tombstone: a crash between the two finds out that the removal was ours.
+  return stay(
+    { ...state, phase: { at: 'marking', request } },
+    { do: 'persist', copy: { ...state.copy, deleting: true } },
+  );
+}
+
+function bury(state: CopyState, request: string | null): Step {
+  const { copy } = state;
+  if (!copy) return stay(state);
+  const known = recordOf(state, copy.id) ?? firstRecord(state, copy);
+  const next: OwnershipRecord = {
+    ...known,
+    owner: state.self,
+    term: copy.term.n >= known.term.n ? copy.term : known.term,
+    phase: 'deleted',
+    target: null,
+    inSync: [state.self],
+  };
+  return stay({ ...state, phase: { at: 'burying', request, waiting: false } }, { do: 'cas', tag: state.tag, next });
+}
+
+function buried(state: CopyState, phase: At<'burying'>, event: Event): Step {
+  const { copy } = state;
+  const { request } = phase;
+  if (!copy) return stay({ ...state, phase: IDLE });
+  if (event.on === 'cas-done' && event.result.ok) {
+    const { record, tag } = event.result.value;
+    return entomb({ ...state, record, tag }, record, request);
+  }
+  if (event.on === 'coordinator-failed') {
+    if (event.failure.code === 'COORDINATOR_UNAVAILABLE' && request !== null)
+      return unmark(state, copy, request, event.failure);
+    // Unknown: the gate stays closed until it is known.
+    return stay(
+      { ...state, phase: { ...phase, request: null, waiting: true } },
+      ...decline(request, event.failure.code, event.failure.message),
+    );
+  }
+  const lost = event.on === 'cas-done' && !event.result.ok;
+  if (!lost && event.on !== 'record-read') return stay(state);
+  const tagged =
+    event.on === 'record-read'
+      ? event.tagged
+      : event.on === 'cas-done' && !event.result.ok
+        ? event.result.current
+        : null;
+  const seen: CopyState = tagged ? { ...state, record: tagged.record, tag: tagged.tag } : { ...state, tag: null };
+  if (tagged?.record.id === copy.id && tagged.record.phase === 'deleted') return entomb(seen, tagged.record, request);
+  if (event.on === 'record-read') {
+    // The tombstone did not get there, and nobody heard of success: take it back. But the lost call may still be on its
+    // way, so its tag is used up before the dataset serves again.
+    const next = ownerRecord(state.self, state.dataset, copy, seen.record);
+    return stay({ ...seen, phase: { at: 'recanting' } }, { do: 'cas', tag: seen.tag, next });
+  }
+  return bury(seen, request);
+}
+
+function recanted(state: CopyState, event: Event): Step {
+  const { copy } = state;
+  if (!copy) return stay({ ...state, phase: IDLE });
+  if (event.on === 'coordinator-failed' || (event.on === 'cas-done' && !event.result.ok)) {
+    return stay({ ...state, phase: { at: 'burying', request: null, waiting: true } });
+  }
+  if (event.on !== 'cas-done' || !event.result.ok) return stay(state);
+  const { record, tag } = event.result.value;
+  const failure = { code: 'COORDINATOR_OUTCOME_UNKNOWN' as const, message: 'the removal was not committed' };
+  return unmark({ ...state, record, tag }, copy, null, failure);
+}
+
+function unmark(state: CopyState, copy: Copy, request: string | null, failure: Failure): Step {
+  return stay(
+    { ...state, phase: { at: 'unmarking', request, failure } },
+    { do: 'persist', copy: { ...copy, deleting: false } },
+  );
+}
+
+function entomb(state: CopyState, record: OwnershipRecord, request: string | null): Step {
+  return stay({ ...state, phase: { at: 'entombing', request, record } }, { do: 'remember', record });
+}
+
+function entombed(state: CopyState, phase: At<'entombing'>, event: Event): Step {
+  const { copy } = state;
+  if (event.on !== 'remembered' || !copy) return stay(state);
+  const done = answer(phase.request, null);
+  if (state.openTerm) return stay({ ...state, phase: { at: 'fencing' } }, ...done, { do: 'fence' });
+  return stay({ ...state, phase: { at: 'moving-away', how: 'deleted' } }, ...done, {
+    do: 'move-away',
+    copy,
+    how: 'deleted',
+  });
+}
