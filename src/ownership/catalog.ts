@@ -8,8 +8,10 @@ import { isTombstone, isVoid } from './publication.ts';
 
 export interface CatalogEntry {
   readonly record: OwnershipRecord;
-  /** Null: the coordinator of this incarnation is not known to hold this. */
+  /** Of whatever the coordinator holds under this name; null = nothing that we know of in this incarnation. */
   readonly tag: string | null;
+  /** The coordinator holds less than `record` says: it lost something, and the owner has to tell it again. */
+  readonly behind: boolean;
 }
 
 export interface Catalog {
@@ -75,7 +77,7 @@ export function judgeContinuity(catalog: Catalog, state: CoordinatorState): Cont
 /** Knowledge stays; tags, cursor, completeness and our report belong to the life that ended. */
 export function enterIncarnation(catalog: Catalog, incarnation: string): Catalog {
   const entries = new Map<string, CatalogEntry>();
-  for (const [name, entry] of catalog.entries) entries.set(name, { record: entry.record, tag: null });
+  for (const [name, entry] of catalog.entries) entries.set(name, { record: entry.record, tag: null, behind: true });
   const left = catalog.incarnation === '' ? catalog.left : [...catalog.left, catalog.incarnation].slice(-LEFT_MAX);
   return { ...catalog, incarnation, counter: 0, cursor: 0, complete: false, reported: false, left, entries };
 }
@@ -110,7 +112,7 @@ export function learnAll(catalog: Catalog, records: readonly TaggedRecord[]): Ca
     }
     const known = entries.get(record.dataset);
     const next = mergeEntry(known, tagged, tombstones);
-    if (known && next.tag === known.tag && next.record === known.record) continue;
+    if (next === known) continue;
     entries.set(record.dataset, next);
     changed.push(record.dataset);
   }
@@ -122,8 +124,9 @@ function mergeEntry(
   heard: TaggedRecord,
   tombstones: ReadonlySet<string>,
 ): CatalogEntry {
-  if (!known || known.tag === heard.tag) return known ?? heard;
-  return outranks(known.record, heard.record, tombstones) ? { record: known.record, tag: null } : heard;
+  if (known?.tag === heard.tag) return known;
+  const behind = known !== undefined && outranks(known.record, heard.record, tombstones);
+  return { record: behind ? known.record : heard.record, tag: heard.tag, behind };
 }
 
 /** Is `known` above what was heard, so that believing the latter would go back? */
@@ -155,7 +158,7 @@ export function presence(catalog: Catalog, dataset: string, fresh: boolean): Pre
   const entry = catalog.entries.get(dataset);
   if (entry && entry.record.phase !== 'deleted') return 'present';
   if (!fresh) return 'unknown';
-  if (entry && entry.tag !== null && isTombstone(entry.record)) return 'absent';
+  if (entry && !entry.behind && isTombstone(entry.record)) return 'absent';
   return catalog.complete ? 'absent' : 'unknown';
 }
 
@@ -165,9 +168,20 @@ export function liveRecords(catalog: Catalog): OwnershipRecord[] {
   return records.sort((a, b) => (a.dataset < b.dataset ? -1 : 1));
 }
 
-/** Tombstones that this life of the coordinator does not hold and no living dataset of the name replaces. */
-export function unpublishedTombstones(catalog: Catalog): OwnershipRecord[] {
-  const records: OwnershipRecord[] = [];
-  for (const { record, tag } of catalog.entries.values()) if (tag === null && isTombstone(record)) records.push(record);
-  return records;
+/**
+ * What the coordinator must hear again of deletions: tombstones that it lost, and living records under a buried id (a
+ * restored dump). To be written by compare-and-set against `tag`.
+ */
+export function unpublishedTombstones(
+  catalog: Catalog,
+): { readonly record: OwnershipRecord; readonly tag: string | null }[] {
+  const found: { record: OwnershipRecord; tag: string | null }[] = [];
+  for (const { record, tag, behind } of catalog.entries.values()) {
+    if (isTombstone(record)) {
+      if (behind) found.push({ record, tag });
+    } else if (record.phase !== 'deleted' && catalog.tombstones.has(record.id)) {
+      found.push({ record: { ...record, phase: 'deleted', target: null }, tag });
+    }
+  }
+  return found;
 }

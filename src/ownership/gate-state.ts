@@ -19,7 +19,6 @@ const SHORT_PHASES: readonly Phase['at'][] = [
   'emptying',
   'marking',
   'burying',
-  'recanting',
   'unmarking',
   'entombing',
   'resuming',

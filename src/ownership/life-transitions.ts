@@ -2,9 +2,9 @@
 // Both need the coordinator; an unknown outcome is read back until it is known. Entered from transitions.ts only.
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { nextTerm } from '../common/term.ts';
-import { isVoid, ownerRecord, recordOf } from './publication.ts';
+import { isVoid, recordOf } from './publication.ts';
 import type { Copy, CopyState, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
-import { answer, decline, IDLE, stay } from './steps.ts';
+import { absorb, answer, decline, IDLE, stay } from './steps.ts';
 
 type At<K extends Phase['at']> = Phase & { at: K };
 
@@ -41,8 +41,6 @@ export function stepLife(state: CopyState, event: Event, limits: MachineLimits):
       return bury({ ...state, copy: event.copy }, phase.request);
     case 'burying':
       return buried(state, phase, event);
-    case 'recanting':
-      return recanted(state, event);
     case 'unmarking':
       if (event.on !== 'persisted') return stay(state);
       return stay(
@@ -92,7 +90,7 @@ function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
   if (event.on !== 'record-read') return stay(state);
   const current = event.tagged?.record ?? null;
   const tag = event.tagged?.tag ?? null;
-  const seen: CopyState = current ? { ...state, record: current, tag } : { ...state, tag: null };
+  const seen = absorb(state, event.tagged);
   if (current && current.phase !== 'deleted') {
     return stay({ ...seen, phase: IDLE }, ...decline(request, 'DATASET_EXISTS', `${state.dataset} exists`, current));
   }
@@ -101,7 +99,7 @@ function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
     const message = 'not every node has reported its datasets since the coordinator lost its records';
     return stay({ ...seen, phase: IDLE }, ...decline(request, 'CATALOG_INCOMPLETE', message));
   }
-  const term = nextTerm(state.self, [current?.term, seen.record?.term]);
+  const term = nextTerm(state.self, [current?.term, state.record?.term]);
   const copy: Copy = {
     id: phase.id,
     role: 'creating',
@@ -153,7 +151,7 @@ function registered(state: CopyState, phase: At<'registering'>, event: Event, li
     return stay({ ...state, record, tag, phase: { at: 'confirming', request, incarnation } }, { do: 'read-record' });
   }
   const { current } = event.result;
-  const seen: CopyState = current ? { ...state, record: current.record, tag: current.tag } : { ...state, tag: null };
+  const seen = absorb(state, current);
   if (current?.record.id === state.copy?.id) {
     // Our own call, whose reply was lost, got there after all.
     return stay({ ...seen, phase: { at: 'confirming', request, incarnation } }, { do: 'read-record' });
@@ -168,7 +166,7 @@ function resolved(state: CopyState, phase: At<'resolving'>, event: Event, limits
   const { request } = phase;
   const current = event.tagged?.record ?? null;
   const tag = event.tagged?.tag ?? null;
-  const seen: CopyState = current ? { ...state, record: current, tag } : { ...state, tag: null };
+  const seen = absorb(state, event.tagged);
   const ours = current?.id === state.copy.id;
   if (ours && current && !isVoid(current) && current.phase !== 'deleted') {
     return stay(
@@ -216,7 +214,7 @@ function confirmed(state: CopyState, phase: At<'confirming'>, event: Event): Ste
   if (event.on !== 'record-read' || !state.copy) return stay(state);
   const current = event.tagged?.record ?? null;
   const tag = event.tagged?.tag ?? null;
-  const seen: CopyState = current ? { ...state, record: current, tag } : { ...state, tag: null };
+  const seen = absorb(state, event.tagged);
   if (current?.id !== state.copy.id || current.phase === 'deleted') return stay({ ...seen, phase: again });
   if (event.complete && event.incarnation === incarnation) {
     return stay(
@@ -238,8 +236,11 @@ function discard(
 ): Step {
   const { copy } = state;
   if (!copy) return stay({ ...state, phase: IDLE });
+  // Remembered as gone: should the coordinator come back from a dump that still holds its record, nobody looks for it.
+  const gone: OwnershipRecord = { ...firstRecord(state, copy), phase: 'deleted', term: { n: 0, node: state.self } };
   return stay(
     { ...state, phase: { at: 'moving-away', how: 'deleted' } },
+    { do: 'remember', record: gone },
     { do: 'move-away', copy, how: 'deleted' },
     ...decline(request, code, message, state.record ?? undefined),
   );
@@ -311,27 +312,11 @@ function buried(state: CopyState, phase: At<'burying'>, event: Event): Step {
       : event.on === 'cas-done' && !event.result.ok
         ? event.result.current
         : null;
-  const seen: CopyState = tagged ? { ...state, record: tagged.record, tag: tagged.tag } : { ...state, tag: null };
+  const seen = absorb(state, tagged);
   if (tagged?.record.id === copy.id && tagged.record.phase === 'deleted') return entomb(seen, tagged.record, request);
-  if (event.on === 'record-read') {
-    // The tombstone did not get there, and nobody heard of success: take it back. But the lost call may still be on its
-    // way, so its tag is used up before the dataset serves again.
-    const next = ownerRecord(state.self, state.dataset, copy, seen.record);
-    return stay({ ...seen, phase: { at: 'recanting' } }, { do: 'cas', tag: seen.tag, next });
-  }
+  // It did not get there, or somebody changed the record meanwhile. The dataset was proven empty and its gate has not
+  // opened since, so the removal goes on, whoever waits: going back would race with the call that may still be on its way.
   return bury(seen, request);
-}
-
-function recanted(state: CopyState, event: Event): Step {
-  const { copy } = state;
-  if (!copy) return stay({ ...state, phase: IDLE });
-  if (event.on === 'coordinator-failed' || (event.on === 'cas-done' && !event.result.ok)) {
-    return stay({ ...state, phase: { at: 'burying', request: null, waiting: true } });
-  }
-  if (event.on !== 'cas-done' || !event.result.ok) return stay(state);
-  const { record, tag } = event.result.value;
-  const failure = { code: 'COORDINATOR_OUTCOME_UNKNOWN' as const, message: 'the removal was not committed' };
-  return unmark({ ...state, record, tag }, copy, null, failure);
 }
 
 function unmark(state: CopyState, copy: Copy, request: string | null, failure: Failure): Step {

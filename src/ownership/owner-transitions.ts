@@ -3,7 +3,7 @@
 import { compareTerms } from '../common/term.ts';
 import { publicationOf, raisedTerm } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, MachineLimits, Step } from './state.ts';
-import { answer, decline, IDLE, STAMP, stay, warn } from './steps.ts';
+import { absorb, answer, decline, IDLE, STAMP, stay, warn } from './steps.ts';
 
 type HandoffEvent = Event & { on: 'open' | 'close' | 'drain' | 'told-released' | 'told-refused' | 'retire' };
 
@@ -153,7 +153,7 @@ function verified(
   if (event.on !== 'record-read') return stay(state);
   const { tagged } = event;
   const record = tagged?.record ?? null;
-  const seen: CopyState = record ? { ...back, record, tag: tagged?.tag ?? null } : { ...back, tag: null };
+  const seen = absorb(back, tagged);
   const agreed =
     record !== null &&
     record.id === copy.id &&
@@ -226,7 +226,7 @@ function reclaiming(
   if (event.on === 'record-read') {
     const { tagged } = event;
     const current = tagged?.record ?? null;
-    const seen: CopyState = current ? { ...state, record: current, tag: tagged?.tag ?? null } : { ...state, tag: null };
+    const seen = absorb(state, tagged);
     // The refused term itself is refused + 1; a late commit of it may be in the record or on its way there.
     const term = raisedTerm(seen, copy, [{ n: phase.refused + 1, node: state.self }]);
     if (current && (current.id !== copy.id ? current.term.n >= term.n : current.phase === 'deleted')) {

@@ -20,7 +20,7 @@ export function isVoid(record: OwnershipRecord): boolean {
   return record.phase === 'deleted' && record.term.n === 0;
 }
 
-export function isTombstone(record: OwnershipRecord | null): record is OwnershipRecord {
+export function isTombstone(record: OwnershipRecord | null): boolean {
   return record !== null && record.phase === 'deleted' && record.term.n > 0;
 }
 
@@ -75,7 +75,7 @@ export function publicationOf(state: CopyState): Publication {
   const { copy } = state;
   if (copy?.role !== 'owner') return { kind: 'current' };
   const verdict = planPublication(state.self, state.dataset, copy, state.buried, state.record);
-  if (verdict.kind === 'current' && state.tag === null) {
+  if (verdict.kind === 'current' && (state.tag === null || state.behind)) {
     // A new life of the coordinator: what we know stays true, but has to be told again.
     return { kind: 'put', next: ownerRecord(state.self, state.dataset, copy, state.record) };
   }

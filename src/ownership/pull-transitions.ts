@@ -3,11 +3,11 @@
 //
 // Adopting and refusing are two values of one durable register (the fence), so an owner that hears *refused* knows that
 // its promise can never be adopted, whatever calls are still on their way.
-import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
+import type { OwnershipRecord } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
 import { raisedTerm } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
-import { answer, IDLE, stay, warn } from './steps.ts';
+import { absorb, answer, IDLE, stay, warn } from './steps.ts';
 
 type At<K extends Phase['at']> = Phase & { at: K };
 
@@ -76,7 +76,7 @@ function pull(state: CopyState): Step {
   if (state.phase.at !== 'idle') return stay(state);
   if (state.copy?.role === 'prepared') return tickPrepared(state);
   const record = pullable(state);
-  if (!record || state.tag === null) return stay(state);
+  if (!record || state.tag === null || state.behind) return stay(state);
   const run = state.run + 1;
   if (record.phase !== 'stable' && record.target === state.self) return startCopy({ ...state, run }, record, run);
   return stay(
@@ -365,13 +365,16 @@ function giveUp(state: CopyState, failure: Failure): Step {
 /** The claim in the record is advisory; taking it back is a courtesy to status and to the next candidate. */
 function unclaim(state: CopyState, effects: readonly Effect[]): Step {
   const { record, tag } = state;
-  if (!record || tag === null || record.target !== state.self || record.phase !== 'copying' || state.publishing) {
+  if (
+    !record ||
+    tag === null ||
+    state.behind ||
+    record.target !== state.self ||
+    record.phase !== 'copying' ||
+    state.publishing
+  ) {
     return stay(state, ...effects);
   }
   const next: OwnershipRecord = { ...record, phase: 'stable', target: null };
   return stay({ ...state, publishing: true }, ...effects, { do: 'publish', tag, next });
-}
-
-function absorb(state: CopyState, tagged: TaggedRecord | null): CopyState {
-  return tagged ? { ...state, record: tagged.record, tag: tagged.tag } : { ...state, tag: null };
 }

@@ -101,7 +101,6 @@ export type Phase =
   | { readonly at: 'emptying'; readonly request: string }
   | { readonly at: 'marking'; readonly request: string }
   | { readonly at: 'burying'; readonly request: string | null; readonly waiting: boolean }
-  | { readonly at: 'recanting' }
   | { readonly at: 'unmarking'; readonly request: string | null; readonly failure: Failure }
   | { readonly at: 'entombing'; readonly request: string | null; readonly record: OwnershipRecord }
   // pulling
@@ -148,9 +147,11 @@ export interface CopyState {
   readonly copy: Copy | null;
   /** By dataset id; a refusal counts from the moment it is intended, an adoption from when it is durable. */
   readonly fences: Readonly<Record<string, Fence>>;
-  /** Last knowledge from the coordinator (the catalog); `tag` null when the coordinator has no such entry. */
+  /** The best this node knows (the catalog); `tag` belongs to what the coordinator holds, null = nothing. */
   readonly record: OwnershipRecord | null;
   readonly tag: string | null;
+  /** The coordinator holds less than `record` says (it was flushed or restored). */
+  readonly behind: boolean;
   /** The id of `copy` has a tombstone. */
   readonly buried: boolean;
   /** Term under which the store is open here; null = closed. */
@@ -177,6 +178,7 @@ export type Event =
       readonly on: 'record';
       readonly record: OwnershipRecord | null;
       readonly tag: string | null;
+      readonly behind: boolean;
       readonly buried: boolean;
     }
   | { readonly on: 'open' }

@@ -1,4 +1,5 @@
 // The words in which the transition files write their steps. Pure.
+import type { TaggedRecord } from '../cluster/record.ts';
 import type { CopyState, Effect, Failure, Phase, Step } from './state.ts';
 
 export const IDLE: Phase = { at: 'idle' };
@@ -10,8 +11,11 @@ export function stay(state: CopyState, ...effects: Effect[]): Step {
   return { state, effects };
 }
 
-export function prepend(effects: readonly Effect[], next: Step): Step {
-  return { state: next.state, effects: [...effects, ...next.effects] };
+/** What the coordinator itself has just said: taken as it is, the decision at hand compares terms. */
+export function absorb(state: CopyState, tagged: TaggedRecord | null): CopyState {
+  return tagged
+    ? { ...state, record: tagged.record, tag: tagged.tag, behind: false }
+    : { ...state, tag: null, behind: state.record !== null };
 }
 
 export function answer(request: string | null, value: unknown): Effect[] {

@@ -19,7 +19,7 @@ import {
   type MachineLimits,
   type Step,
 } from './state.ts';
-import { IDLE, stay, warn } from './steps.ts';
+import { absorb, IDLE, stay, warn } from './steps.ts';
 
 export function absentState(self: string, dataset: string): CopyState {
   return {
@@ -29,6 +29,7 @@ export function absentState(self: string, dataset: string): CopyState {
     fences: {},
     record: null,
     tag: null,
+    behind: false,
     buried: false,
     openTerm: null,
     fresh: false,
@@ -46,7 +47,7 @@ export function recover(
   dataset: string,
   copy: Copy | null,
   fences: Readonly<Record<string, Fence>>,
-  known: { record: OwnershipRecord | null; tag: string | null; buried: boolean },
+  known: { record: OwnershipRecord | null; tag: string | null; behind: boolean; buried: boolean },
 ): CopyState {
   // contactMs far in the past: a promise found at start is asked about at once.
   return { ...absentState(self, dataset), copy, fences, ...known, contactMs: Number.NEGATIVE_INFINITY };
@@ -55,7 +56,7 @@ export function recover(
 export function step(state: CopyState, event: Event, nowMs: number, limits: MachineLimits = MACHINE_LIMITS): Step {
   switch (event.on) {
     case 'record':
-      return learned({ ...state, record: event.record, tag: event.tag, buried: event.buried });
+      return learned({ ...state, record: event.record, tag: event.tag, behind: event.behind, buried: event.buried });
     case 'contact':
       return stay(event.from === state.copy?.promise?.to ? { ...state, contactMs: nowMs } : state);
     case 'published':
@@ -109,7 +110,6 @@ function stepPhase(state: CopyState, event: Event, nowMs: number, limits: Machin
     case 'emptying':
     case 'marking':
     case 'burying':
-    case 'recanting':
     case 'unmarking':
     case 'entombing':
       return stepLife(state, event, limits);
@@ -156,10 +156,8 @@ function learned(before: CopyState): Step {
 function published(state: CopyState, result: (Event & { on: 'published' })['result']): Step {
   const idle = { ...state, publishing: false };
   if (result === null) return stay(idle);
-  if (result.ok) return stay({ ...idle, record: result.value.record, tag: result.value.tag });
-  // A lost race: believe what is there; the next tick plans again. Absent: keep what we know, without a tag.
-  if (result.current === null) return stay({ ...idle, tag: null });
-  return learned({ ...idle, record: result.current.record, tag: result.current.tag });
+  // A lost race: believe what is there; the next tick plans again.
+  return learned(absorb(idle, result.ok ? result.value : result.current));
 }
 
 function fenceStored(state: CopyState, event: Event & { on: 'fence-stored' }): Step {

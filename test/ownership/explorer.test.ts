@@ -20,9 +20,13 @@ function mulberry(seed: number): () => number {
   };
 }
 
+/** The walk under way, for the trace of a failure. */
+let last: World | undefined;
+
 function walk(seed: number, options: { flush: boolean; remove: boolean }): World {
   const random = mulberry(seed);
   const world = new World(2 + (seed % 2), random);
+  last = world;
   const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
   const progress = (faults: boolean) => {
     const node = pick(world.nodes.filter((candidate) => candidate.up && candidate.todo.length > 0));
@@ -88,14 +92,17 @@ function settle(world: World, random: () => number, progress: (faults: boolean) 
   const record = world.coordinator.records.get('photos')?.tagged.record;
   assert(world.coordinator.complete, 'every node has reported in the end');
   if (!record || record.phase === 'deleted') {
-    for (const [id, writes] of world.acked) assert(writes.size === 0 || world.removedIds.has(id), `acknowledged writes of ${id}, but no record`);
+    for (const [id, writes] of world.acked)
+      assert(writes.size === 0 || world.removedIds.has(id), `acknowledged writes of ${id}, but no record`);
     return;
   }
   const owner = world.node(record.owner);
   assert.equal(owner.state.copy?.id, record.id, 'the record names the copy that stands there');
   assert.equal(gateOf(owner.state).kind, 'open', `served again (${owner.state.phase.at})`);
-  for (const write of world.acked.get(record.id) ?? []) assert(owner.disk.content.has(write), `I2: write ${write} lost`);
-  for (const [id, writes] of world.acked) assert(id === record.id || writes.size === 0 || world.removedIds.has(id), `dataset ${id} with writes was replaced`);
+  for (const write of world.acked.get(record.id) ?? [])
+    assert(owner.disk.content.has(write), `I2: write ${write} lost`);
+  for (const [id, writes] of world.acked)
+    assert(id === record.id || writes.size === 0 || world.removedIds.has(id), `dataset ${id} with writes was replaced`);
 }
 
 for (const [name, options] of [
@@ -110,7 +117,10 @@ for (const [name, options] of [
       try {
         world = walk(seed, options);
       } catch (error) {
-        throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
+        throw new Error(
+          `ZRING_EXPLORER_SEED=${seed}: ${(error as Error).message}\n${last?.trace.slice(-Number(process.env.ZRING_EXPLORER_TRACE ?? 40)).join('\n')}`,
+          { cause: error },
+        );
       }
       for (const [what, count] of Object.entries(world.stats)) totals[what] = (totals[what] ?? 0) + count;
     }

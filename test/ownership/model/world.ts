@@ -2,14 +2,23 @@
 // peers that are not reached. It interprets the machine's effects on sets of write ids and checks the invariants I1-I4 at
 // every opening and every commit. Everything random comes from the seed; nothing here waits.
 import assert from 'node:assert/strict';
-import { applyPage, EMPTY_CATALOG, enterIncarnation, judgeContinuity, learnAll, markReported, type Catalog } from '../../../src/ownership/catalog.ts';
 import type { CoordinatorState } from '../../../src/cluster/coordinator.ts';
 import type { OwnershipRecord, TaggedRecord } from '../../../src/cluster/record.ts';
+import { compareTerms, formatTerm, type Term } from '../../../src/common/term.ts';
+import {
+  applyPage,
+  type Catalog,
+  EMPTY_CATALOG,
+  enterIncarnation,
+  judgeContinuity,
+  learnAll,
+  markReported,
+  unpublishedTombstones,
+} from '../../../src/ownership/catalog.ts';
 import { gateOf, mayCommit } from '../../../src/ownership/gate-state.ts';
 import { planPublication } from '../../../src/ownership/publication.ts';
 import type { Copy, CopyState, Effect, Event, Fence } from '../../../src/ownership/state.ts';
 import { recover, step } from '../../../src/ownership/transitions.ts';
-import { compareTerms, formatTerm, type Term } from '../../../src/common/term.ts';
 
 export const DATASET = 'photos';
 
@@ -54,7 +63,14 @@ interface Request {
 export class World {
   readonly nodes: Node[];
   readonly trace: string[] = [];
-  coordinator = { incarnation: 'i0', counter: 0, records: new Map<string, { tagged: TaggedRecord; counter: number }>(), complete: true, reported: new Set<string>(), up: true };
+  coordinator = {
+    incarnation: 'i0',
+    counter: 0,
+    records: new Map<string, { tagged: TaggedRecord; counter: number }>(),
+    complete: true,
+    reported: new Set<string>(),
+    up: true,
+  };
   calls: Call[] = [];
   requests = new Map<string, Request>();
   now = 1_000_000;
@@ -74,7 +90,14 @@ export class World {
     const names = ['a', 'b', 'c'].slice(0, count);
     this.home = 'a';
     this.nodes = names.map((id) => {
-      const disk: Disk = { copy: null, content: new Set(), snapshots: new Map(), fences: {}, catalog: { ...EMPTY_CATALOG, incarnation: 'i0', complete: true, reported: true }, aside: [] };
+      const disk: Disk = {
+        copy: null,
+        content: new Set(),
+        snapshots: new Map(),
+        fences: {},
+        catalog: { ...EMPTY_CATALOG, incarnation: 'i0', complete: true, reported: true },
+        aside: [],
+      };
       return { id, up: true, life: 1, disk, state: this.#recover(id, disk), todo: [], writes: [] };
     });
     for (const name of names) this.coordinator.reported.add(name);
@@ -96,21 +119,36 @@ export class World {
 
   #recover(id: string, disk: Disk): CopyState {
     const entry = disk.catalog.entries.get(DATASET);
-    return recover(id, DATASET, disk.copy, { ...disk.fences }, { record: entry?.record ?? null, tag: entry?.tag ?? null, buried: disk.copy !== null && disk.catalog.tombstones.has(disk.copy.id) });
+    return recover(
+      id,
+      DATASET,
+      disk.copy,
+      { ...disk.fences },
+      {
+        record: entry?.record ?? null,
+        tag: entry?.tag ?? null,
+        behind: entry?.behind ?? false,
+        buried: disk.copy !== null && disk.catalog.tombstones.has(disk.copy.id),
+      },
+    );
   }
 
-  dispatch(node: Node, event: Event): void {
+  dispatch(node: Node, event: Event): undefined {
     if (!node.up) return;
     const buried = node.state.copy !== null && node.disk.catalog.tombstones.has(node.state.copy.id);
     const { state, effects } = step({ ...node.state, buried }, event, this.now);
-    this.trace.push(`${node.id} ${event.on} ${brief(event)} -> ${state.phase.at} ${state.copy?.role ?? '-'} [${effects.map((e) => e.do).join(' ')}]`);
+    this.trace.push(
+      `${node.id} ${event.on} ${brief(event)} -> ${state.phase.at} ${state.copy?.role ?? '-'} [${effects.map((e) => e.do).join(' ')}]`,
+    );
     node.state = state;
     for (const effect of effects) {
       if (effect.do === 'answer') this.#answer(effect);
-      else if (effect.do === 'cas' || effect.do === 'publish') this.calls.push({ node: node.id, life: node.life, effect, orphan: false });
+      else if (effect.do === 'cas' || effect.do === 'publish')
+        this.calls.push({ node: node.id, life: node.life, effect, orphan: false });
       else if (effect.do !== 'note' && effect.do !== 'cancel-pull') node.todo.push(effect);
     }
-    if (effects.some((effect) => effect.do === 'cancel-pull')) node.todo = node.todo.filter((effect) => effect.do !== 'pull');
+    if (effects.some((effect) => effect.do === 'cancel-pull'))
+      node.todo = node.todo.filter((effect) => effect.do !== 'pull');
     this.check();
   }
 
@@ -118,16 +156,23 @@ export class World {
 
   check(): void {
     for (const id of this.createdIds) {
-      const writable = this.nodes.filter((node) => node.up && node.state.copy?.id === id && node.state.openTerm && mayCommit(node.state, node.state.openTerm));
+      const writable = this.nodes.filter(
+        (node) =>
+          node.up && node.state.copy?.id === id && node.state.openTerm && mayCommit(node.state, node.state.openTerm),
+      );
       assert(writable.length <= 1, `I1: ${id} is writable on ${writable.map((node) => node.id)}`);
     }
   }
 
   checkOpening(node: Node, id: string, term: Term): void {
     const highest = this.opened.get(id);
-    assert(!highest || compareTerms(term, highest) > 0, `I4: ${id} opened at ${formatTerm(term)} after ${highest && formatTerm(highest)}`);
+    assert(
+      !highest || compareTerms(term, highest) > 0,
+      `I4: ${id} opened at ${formatTerm(term)} after ${highest && formatTerm(highest)}`,
+    );
     this.opened.set(id, term);
-    for (const write of this.acked.get(id) ?? []) assert(node.disk.content.has(write), `I2: acknowledged write ${write} of ${id} is not on ${node.id}`);
+    for (const write of this.acked.get(id) ?? [])
+      assert(node.disk.content.has(write), `I2: acknowledged write ${write} of ${id} is not on ${node.id}`);
     assert(!this.removedIds.has(id), `removed dataset ${id} opened again`);
     this.count('openings');
   }
@@ -135,7 +180,7 @@ export class World {
   // --- effects ----------------------------------------------------------------------------------------------------
 
   /** Carries out one effect of the node; `fail` lets it end badly where it can. */
-  run(node: Node, effect: Effect, fail: boolean): void {
+  run(node: Node, effect: Effect, fail: boolean): undefined {
     node.todo = node.todo.filter((candidate) => candidate !== effect);
     const failure = { code: 'STORAGE_UNAVAILABLE', message: 'injected' } as const;
     const unreached = { code: 'NODE_UNREACHABLE', message: 'injected' } as const;
@@ -144,14 +189,20 @@ export class World {
       case 'persist': {
         // A failed write may have reached the disk.
         if (!fail || this.random() < 0.5) disk.copy = stamp(effect.copy);
-        return this.dispatch(node, fail ? { on: 'persist-failed', failure } : { on: 'persisted', copy: stamp(effect.copy) });
+        return this.dispatch(
+          node,
+          fail ? { on: 'persist-failed', failure } : { on: 'persisted', copy: stamp(effect.copy) },
+        );
       }
       case 'reload':
         return this.dispatch(node, fail ? { on: 'reload-failed', failure } : { on: 'reloaded', copy: disk.copy });
       case 'store-fence': {
         if (!fail || this.random() < 0.5) disk.fences[effect.id] = effect.fence;
         const { id, fence, request, tell } = effect;
-        return this.dispatch(node, fail ? { on: 'fence-failed', failure, request } : { on: 'fence-stored', id, fence, request, tell });
+        return this.dispatch(
+          node,
+          fail ? { on: 'fence-failed', failure, request } : { on: 'fence-stored', id, fence, request, tell },
+        );
       }
       case 'create-copy':
         if (fail) return this.dispatch(node, { on: 'copy-create-failed', failure });
@@ -175,7 +226,12 @@ export class World {
         this.finishWrites(node);
         return this.dispatch(node, { on: 'emptiness', empty: !fail, failure: null });
       case 'seal': {
-        if (fail) return this.dispatch(node, { on: 'seal-failed', failure: { code: 'DATASET_BUSY', message: 'injected' }, storeOpen: node.state.openTerm !== null && this.random() < 0.5 });
+        if (fail)
+          return this.dispatch(node, {
+            on: 'seal-failed',
+            failure: { code: 'DATASET_BUSY', message: 'injected' },
+            storeOpen: node.state.openTerm !== null && this.random() < 0.5,
+          });
         this.finishWrites(node);
         const guid = `g${this.serial()}`;
         disk.snapshots.set(guid, { id: effect.id, content: new Set(disk.content) });
@@ -191,13 +247,23 @@ export class World {
         disk.snapshots = new Map();
         return this.dispatch(node, { on: 'moved-away' });
       case 'read-record': {
-        if (fail || !this.coordinator.up) return this.dispatch(node, { on: 'coordinator-failed', failure: { code: 'COORDINATOR_UNAVAILABLE', message: 'injected' } });
+        if (fail || !this.coordinator.up)
+          return this.dispatch(node, {
+            on: 'coordinator-failed',
+            failure: { code: 'COORDINATOR_UNAVAILABLE', message: 'injected' },
+          });
         const { incarnation, complete } = this.coordinator;
-        return this.dispatch(node, { on: 'record-read', tagged: this.coordinator.records.get(DATASET)?.tagged ?? null, incarnation, complete });
+        return this.dispatch(node, {
+          on: 'record-read',
+          tagged: this.coordinator.records.get(DATASET)?.tagged ?? null,
+          incarnation,
+          complete,
+        });
       }
       case 'remember': {
         const tag = node.state.tag;
-        if (tag) disk.catalog = learnAll(disk.catalog, [{ record: effect.record, tag }]).catalog;
+        if (tag && effect.record.term.n > 0)
+          disk.catalog = learnAll(disk.catalog, [{ record: effect.record, tag }]).catalog;
         disk.catalog = { ...disk.catalog, tombstones: new Set([...disk.catalog.tombstones, effect.record.id]) };
         return this.dispatch(node, { on: 'remembered' });
       }
@@ -208,38 +274,72 @@ export class World {
       case 'ask-refuse': {
         const target = this.node(effect.to);
         const kind = effect.do === 'ask-drain' ? ('drain' as const) : ('refuse' as const);
-        if (!target.up || fail) return this.dispatch(node, kind === 'drain' ? { on: 'drain-refused', failure: unreached } : { on: 'refuse-failed', failure: unreached });
+        if (!target.up || fail)
+          return this.dispatch(
+            node,
+            kind === 'drain'
+              ? { on: 'drain-refused', failure: unreached }
+              : { on: 'refuse-failed', failure: unreached },
+          );
         const request = `r${this.serial()}`;
         this.requests.set(request, { node: node.id, life: node.life, kind });
-        return this.dispatch(target, effect.do === 'ask-drain' ? { on: 'drain', request, from: node.id, id: effect.id } : { on: 'refuse-asked', request, from: node.id, id: effect.id, n: effect.n });
+        return this.dispatch(
+          target,
+          effect.do === 'ask-drain'
+            ? { on: 'drain', request, from: node.id, id: effect.id }
+            : { on: 'refuse-asked', request, from: node.id, id: effect.id, n: effect.n },
+        );
       }
       case 'tell': {
         const target = this.node(effect.to);
         if (!target.up || fail) return;
-        return this.dispatch(target, effect.what === 'released' ? { on: 'told-released', from: node.id, id: effect.id, n: effect.n } : { on: 'told-refused', from: node.id, id: effect.id, n: effect.n });
+        return this.dispatch(
+          target,
+          effect.what === 'released'
+            ? { on: 'told-released', from: node.id, id: effect.id, n: effect.n }
+            : { on: 'told-refused', from: node.id, id: effect.id, n: effect.n },
+        );
       }
       default:
         assert.fail(`effect ${effect.do}`);
     }
   }
 
-  #pull(node: Node, effect: Effect & { do: 'pull' | 'pull-final' }, fail: boolean): void {
+  #pull(node: Node, effect: Effect & { do: 'pull' | 'pull-final' }, fail: boolean): undefined {
     const { disk } = node;
     const from = this.node(effect.do === 'pull' ? effect.source : effect.source.node);
-    const done = (failure: string | null) => {
-      if (failure) this.dispatch(node, { on: 'pull-failed', run: effect.run, copy: disk.copy, failure: { code: 'NODE_UNREACHABLE', message: failure } });
+    const done = (failure: string | null): undefined => {
+      if (failure)
+        this.dispatch(node, {
+          on: 'pull-failed',
+          run: effect.run,
+          copy: disk.copy,
+          failure: { code: 'NODE_UNREACHABLE', message: failure },
+        });
       else this.dispatch(node, { on: 'pulled', run: effect.run, copy: disk.copy });
     };
     const theirs = from.disk.copy;
     if (fail || !from.up || theirs?.id !== effect.id) return done('not reached');
-    const wanted = effect.do === 'pull' ? { id: theirs.id, content: from.disk.content } : from.disk.snapshots.get(effect.source.guid);
+    const wanted =
+      effect.do === 'pull'
+        ? { id: theirs.id, content: from.disk.content }
+        : from.disk.snapshots.get(effect.source.guid);
     if (!wanted || wanted.id !== effect.id) return done('no such snapshot');
     if (disk.copy && (disk.copy.id !== effect.id || this.random() < 0.1)) {
       assert(disk.copy.role === 'receiving' || disk.copy.role === 'prior', `pull onto ${disk.copy.role}`);
       disk.aside.push({ id: disk.copy.id, how: 'deposed', content: disk.content });
       disk.copy = null;
     }
-    disk.copy ??= { id: effect.id, role: 'receiving', term: theirs.term, createdMs: theirs.createdMs, promise: null, source: null, deleting: false, priorSinceMs: null };
+    disk.copy ??= {
+      id: effect.id,
+      role: 'receiving',
+      term: theirs.term,
+      createdMs: theirs.createdMs,
+      promise: null,
+      source: null,
+      deleting: false,
+      priorSinceMs: null,
+    };
     disk.content = new Set(wanted.content);
     this.count(effect.do);
     done(null);
@@ -249,39 +349,60 @@ export class World {
   checkDestroy(node: Node, copy: Copy): void {
     const acked = this.acked.get(copy.id);
     if (!acked?.size || this.removedIds.has(copy.id)) return;
-    const others = this.nodes.some((other) => other !== node && other.disk.copy?.id === copy.id && [...acked].every((write) => other.disk.content.has(write)));
+    const others = this.nodes.some(
+      (other) =>
+        other !== node && other.disk.copy?.id === copy.id && [...acked].every((write) => other.disk.content.has(write)),
+    );
     assert(others, `the last copy of ${copy.id} destroyed on ${node.id}`);
   }
 
   // --- coordinator ------------------------------------------------------------------------------------------------
 
-  arrive(call: Call, reply: 'ok' | 'lost' | 'refused'): void {
+  arrive(call: Call, reply: 'ok' | 'lost' | 'refused'): undefined {
     this.calls = this.calls.filter((candidate) => candidate !== call);
     const caller = this.node(call.node);
     const alive = caller.up && caller.life === call.life && !call.orphan;
-    const respond = (event: Event) => {
+    const respond = (event: Event): undefined => {
       if (alive) this.dispatch(caller, event);
     };
     const publish = call.effect.do === 'publish';
     if (reply === 'refused' || (!this.coordinator.up && !call.orphan)) {
-      return respond(publish ? { on: 'published', result: null } : { on: 'coordinator-failed', failure: { code: 'COORDINATOR_UNAVAILABLE', message: 'injected' } });
+      return respond(
+        publish
+          ? { on: 'published', result: null }
+          : { on: 'coordinator-failed', failure: { code: 'COORDINATOR_UNAVAILABLE', message: 'injected' } },
+      );
     }
     if (reply === 'lost') {
       // Told *unknown* now; the call itself may still arrive.
       if (this.random() < 0.6) this.calls.push({ ...call, orphan: true });
-      return respond(publish ? { on: 'published', result: null } : { on: 'coordinator-failed', failure: { code: 'COORDINATOR_OUTCOME_UNKNOWN', message: 'injected' } });
+      return respond(
+        publish
+          ? { on: 'published', result: null }
+          : { on: 'coordinator-failed', failure: { code: 'COORDINATOR_OUTCOME_UNKNOWN', message: 'injected' } },
+      );
     }
     const current = this.coordinator.records.get(DATASET)?.tagged ?? null;
     if ((current?.tag ?? null) !== call.effect.tag) {
-      return respond(publish ? { on: 'published', result: { ok: false, current } } : { on: 'cas-done', result: { ok: false, current } });
+      return respond(
+        publish
+          ? { on: 'published', result: { ok: false, current } }
+          : { on: 'cas-done', result: { ok: false, current } },
+      );
     }
     const tagged = { record: call.effect.next, tag: `t${this.serial()}` };
     this.coordinator.counter++;
     this.coordinator.records.set(DATASET, { tagged, counter: this.coordinator.counter });
     if (tagged.record.phase === 'deleted' && tagged.record.term.n > 0) this.removedIds.add(tagged.record.id);
-    this.trace.push(`coordinator: ${tagged.record.id} ${tagged.record.owner} ${formatTerm(tagged.record.term)} ${tagged.record.phase} ${tagged.record.target}`);
+    this.trace.push(
+      `coordinator: ${tagged.record.id} ${tagged.record.owner} ${formatTerm(tagged.record.term)} ${tagged.record.phase} ${tagged.record.target}`,
+    );
     if (alive) caller.disk.catalog = learnAll(caller.disk.catalog, [tagged]).catalog;
-    respond(publish ? { on: 'published', result: { ok: true, value: tagged } } : { on: 'cas-done', result: { ok: true, value: tagged } });
+    respond(
+      publish
+        ? { on: 'published', result: { ok: true, value: tagged } }
+        : { on: 'cas-done', result: { ok: true, value: tagged } },
+    );
   }
 
   stateNow(): CoordinatorState {
@@ -317,22 +438,43 @@ export class World {
     if (!this.coordinator.up || !node.up) return;
     const { disk } = node;
     const state = this.stateNow();
-    if (judgeContinuity(disk.catalog, state).kind !== 'same') disk.catalog = enterIncarnation(disk.catalog, state.incarnation);
-    const records = [...this.coordinator.records.values()].filter((entry) => entry.counter > disk.catalog.cursor).map((entry) => entry.tagged);
+    if (judgeContinuity(disk.catalog, state).kind !== 'same')
+      disk.catalog = enterIncarnation(disk.catalog, state.incarnation);
+    const records = [...this.coordinator.records.values()]
+      .filter((entry) => entry.counter > disk.catalog.cursor)
+      .map((entry) => entry.tagged);
     disk.catalog = applyPage(disk.catalog, { state, records, cursor: state.counter }).catalog;
+    for (const { record, tag } of unpublishedTombstones(disk.catalog)) {
+      if ((this.coordinator.records.get(DATASET)?.tagged.tag ?? null) !== tag) continue;
+      const tagged = { record, tag: `t${this.serial()}` };
+      this.coordinator.counter++;
+      this.coordinator.records.set(DATASET, { tagged, counter: this.coordinator.counter });
+      disk.catalog = learnAll(disk.catalog, [tagged]).catalog;
+    }
     const entry = disk.catalog.entries.get(DATASET);
-    this.dispatch(node, { on: 'record', record: entry?.record ?? null, tag: entry?.tag ?? null, buried: false });
+    this.dispatch(node, {
+      on: 'record',
+      record: entry?.record ?? null,
+      tag: entry?.tag ?? null,
+      behind: entry?.behind ?? false,
+      buried: false,
+    });
     if (!disk.catalog.reported) this.#report(node);
   }
 
-  #report(node: Node): void {
+  #report(node: Node): undefined {
     const { copy } = node.state;
     const current = this.coordinator.records.get(DATASET)?.tagged ?? null;
     if (copy?.role === 'owner') {
-      const plan = planPublication(node.id, DATASET, copy, node.disk.catalog.tombstones.has(copy.id), current?.record ?? null);
+      const plan = planPublication(
+        node.id,
+        DATASET,
+        copy,
+        node.disk.catalog.tombstones.has(copy.id),
+        current?.record ?? null,
+      );
       if (plan.kind === 'put') return this.dispatch(node, { on: 'tick' });
     }
-    if (copy?.role === 'creating') return this.dispatch(node, { on: 'tick' });
     this.coordinator.reported.add(node.id);
     node.disk.catalog = markReported(node.disk.catalog, this.stateNow());
     if (this.nodes.every((other) => this.coordinator.reported.has(other.id))) this.coordinator.complete = true;
@@ -344,7 +486,8 @@ export class World {
     if (!node.up) return;
     const gate = gateOf(node.state);
     if (gate.kind === 'wait' && gate.open) this.dispatch(node, { on: 'open' });
-    else if (gate.kind === 'open' && node.state.copy) node.writes.push({ id: this.serial(), term: gate.term, dataset: node.state.copy.id });
+    else if (gate.kind === 'open' && node.state.copy)
+      node.writes.push({ id: this.serial(), term: gate.term, dataset: node.state.copy.id });
   }
 
   /** Commits what is inside; the guard decides. */
@@ -352,7 +495,10 @@ export class World {
     for (const write of node.writes) {
       if (!mayCommit(node.state, write.term) || node.state.copy?.id !== write.dataset) continue;
       const highest = this.opened.get(write.dataset);
-      assert(highest && compareTerms(highest, write.term) === 0, `I1: write under ${formatTerm(write.term)}, active is ${highest && formatTerm(highest)}`);
+      assert(
+        highest && compareTerms(highest, write.term) === 0,
+        `I1: write under ${formatTerm(write.term)}, active is ${highest && formatTerm(highest)}`,
+      );
       assert(!this.removedIds.has(write.dataset), `write acknowledged on removed dataset ${write.dataset}`);
       node.disk.content = new Set([...node.disk.content, write.id]);
       const acked = this.acked.get(write.dataset) ?? new Set();
@@ -405,7 +551,11 @@ export class World {
     if (request.kind === 'drain') {
       const lost = this.random() < 0.15;
       if (answer.ok && !lost) caller.todo.push({ do: 'answer', request: 'drain', answer });
-      else this.dispatch(caller, { on: 'drain-refused', failure: lost || answer.ok ? { code: 'NODE_UNREACHABLE', message: 'lost' } : answer.failure });
+      else
+        this.dispatch(caller, {
+          on: 'drain-refused',
+          failure: lost || answer.ok ? { code: 'NODE_UNREACHABLE', message: 'lost' } : answer.failure,
+        });
     }
     if (request.kind === 'refuse') {
       const lost = this.random() < 0.15;
@@ -438,7 +588,10 @@ function stamp(copy: Copy): Copy {
 }
 
 function brief(event: Event): string {
-  if (event.on === 'record') return event.record ? `${event.record.id} ${event.record.owner} ${formatTerm(event.record.term)} ${event.record.phase} ${event.tag}` : 'none';
+  if (event.on === 'record')
+    return event.record
+      ? `${event.record.id} ${event.record.owner} ${formatTerm(event.record.term)} ${event.record.phase} ${event.tag}`
+      : 'none';
   if (event.on === 'refuse-answered') return event.verdict;
   if (event.on === 'cas-done') return String(event.result.ok);
   if (event.on === 'fence-stored') return `${event.fence.n} ${event.fence.verdict}`;
