@@ -2,10 +2,11 @@
 // plain Map. Redis runs the same rules as Lua (redis-scripts.ts); one contract suite holds both to them.
 // It owns map, records, leases and the counters; it must not know how requests arrive or when changes become durable:
 // `run` changes memory at once and returns what must be on disk before anybody hears the answer.
+
+import type { DurableChange, DurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
 import type { CasResult, CoordinatorState, Hint, Lease, LeaseResult, NodeInfo, RecordPage } from './coordinator.ts';
 import type { Call } from './coordinator-call.ts';
-import type { DurableChange, DurableMap } from './durable-map.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import type { Coordinator, Hint } from '../../src/cluster/coordinator.ts';
 import { type Call, type CallMethod, coordinatorOver, isRead } from '../../src/cluster/coordinator-call.ts';
 import { StateMachine } from '../../src/cluster/coordinator-state.ts';
-import type { DurableChange, DurableMap } from '../../src/cluster/durable-map.ts';
+import type { DurableChange, DurableMap } from '../../src/common/durable-map.ts';
 import { ZringError } from '../../src/common/errors.ts';
 
 export interface MemoryCluster {
@@ -106,9 +106,7 @@ function plainMap(content: Map<string, string>): DurableMap {
   return {
     get: (key) => content.get(key),
     entries: (prefix) => [...content].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
-    commit: async (changes) => {
-      for (const change of changes) applyChange(content, change);
-    },
+    commit: async () => {},
     close: async () => {},
   };
 }

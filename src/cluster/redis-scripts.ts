@@ -1,0 +1,157 @@
+// The coordinator's rules as Lua, one script per call, so that each is one atomic step in Redis; and the names of its keys.
+// No import of a client. The same rules as coordinator-state.ts; the contract suite runs over both.
+//
+// All keys share the hash tag {zring:<cluster>}:
+//   meta      hash: version, incarnation, counter, complete, count (records that must be there)
+//   map       hash: epoch, text, nodes (JSON list of ids)
+//   leases    hash: node -> "<expires ms> <instance> <info>", on the server's clock (TIME)
+//   records   hash: dataset -> "<tag> <text>"
+//   changes   sorted set: dataset by the counter of its last change
+//   reported  set of node ids
+//   hints     pub/sub channel: "map" or "record <dataset>"
+// Numbers go back as text: Lua rounds what it returns as a number. Texts of maps and records are never decoded in Lua.
+
+export const SCRIPT_FORMAT_VERSION = 1;
+
+const KEY_NAMES = ['meta', 'map', 'leases', 'records', 'changes', 'reported'] as const;
+
+export function scriptKeys(cluster: string): readonly string[] {
+  return KEY_NAMES.map((name) => `{zring:${cluster}}:${name}`);
+}
+
+export function hintChannel(cluster: string): string {
+  return `{zring:${cluster}}:hints`;
+}
+
+// Every script begins here. ARGV: 1 = a fresh incarnation, 2 = the newest version the caller reads, 3 = the hint channel.
+// A missing incarnation (flushed, or evicted) is created in the same step as whatever follows, so no record can be written
+// into a void that others would take for the old life. Records that are not as many as counted were evicted in part or
+// deleted by hand: what is left proves nothing, so they go, and the nodes report again in a new incarnation.
+const PRELUDE = `
+local META, MAP, LEASES, RECORDS, CHANGES, REPORTED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local call = redis.call
+local meta = call('HMGET', META, 'version', 'incarnation', 'counter', 'count')
+if meta[1] and tonumber(meta[1]) > tonumber(ARGV[2]) then
+  return redis.error_reply('ZRING_VERSION ' .. meta[1])
+end
+local records, changes = call('HLEN', RECORDS), call('ZCARD', CHANGES)
+local function begin_incarnation(counter)
+  call('HSET', META, 'version', '${SCRIPT_FORMAT_VERSION}', 'incarnation', ARGV[1], 'counter', counter, 'complete', '0')
+  call('DEL', REPORTED)
+end
+if not meta[2] or records ~= tonumber(meta[4]) or changes ~= records then
+  call('DEL', RECORDS, CHANGES)
+  begin_incarnation(meta[3] or '0')
+  call('HSET', META, 'count', '0')
+end
+local function state()
+  local m = call('HMGET', META, 'incarnation', 'counter', 'complete')
+  return {m[1], m[2], m[3], call('HGET', MAP, 'epoch') or '0', call('SMEMBERS', REPORTED)}
+end
+local function decide_complete()
+  local nodes = call('HGET', MAP, 'nodes')
+  if not nodes or call('HGET', META, 'complete') == '1' then return end
+  for _, node in ipairs(cjson.decode(nodes)) do
+    if call('SISMEMBER', REPORTED, node) == 0 then return end
+  end
+  call('HSET', META, 'complete', '1')
+end
+local function now_ms()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function text_of(number) return string.format('%.0f', number) end
+`;
+
+// Arguments from ARGV[4] on.
+const BODIES = {
+  state: 'return state()',
+
+  // incarnation, counter
+  declareRegress: `
+if call('HGET', META, 'incarnation') == ARGV[4] and tonumber(ARGV[5]) > tonumber(call('HGET', META, 'counter')) then
+  begin_incarnation(ARGV[5])
+end
+return state()`,
+
+  // node, incarnation
+  markReported: `
+if call('HGET', META, 'incarnation') == ARGV[5] then call('SADD', REPORTED, ARGV[4]) end
+decide_complete()
+return state()`,
+
+  readMap: `return call('HGET', MAP, 'text')`,
+
+  // expected epoch, epoch, text, node ids
+  commitMap: `
+local epoch = call('HGET', MAP, 'epoch') or '0'
+if tonumber(epoch) ~= tonumber(ARGV[4]) or tonumber(ARGV[5]) <= tonumber(epoch) then
+  return {0, call('HGET', MAP, 'text')}
+end
+call('HSET', MAP, 'epoch', ARGV[5], 'text', ARGV[6], 'nodes', ARGV[7])
+decide_complete()
+call('PUBLISH', ARGV[3], 'map')
+return {1}`,
+
+  // node, instance, ttl, info
+  acquireLease: `
+local now = now_ms()
+local held = call('HGET', LEASES, ARGV[4])
+if held then
+  local expires, instance = string.match(held, '^(%d+) (%S+) ')
+  if instance ~= ARGV[5] and tonumber(expires) > now then return {0, instance, text_of(tonumber(expires) - now)} end
+end
+call('HSET', LEASES, ARGV[4], text_of(now + tonumber(ARGV[6])) .. ' ' .. ARGV[5] .. ' ' .. ARGV[7])
+return {1}`,
+
+  // node, instance
+  releaseLease: `
+local held = call('HGET', LEASES, ARGV[4])
+if held and string.match(held, '^%d+ (%S+) ') == ARGV[5] then call('HDEL', LEASES, ARGV[4]) end
+return 1`,
+
+  // Answers node, remaining ms, instance, info for each.
+  leases: `
+local now, all, answer = now_ms(), call('HGETALL', LEASES), {}
+for i = 1, #all, 2 do
+  local expires, instance, info = string.match(all[i + 1], '^(%d+) (%S+) (.*)$')
+  if tonumber(expires) > now then
+    answer[#answer + 1] = {all[i], text_of(tonumber(expires) - now), instance, info}
+  else
+    call('HDEL', LEASES, all[i])
+  end
+end
+return answer`,
+
+  // dataset
+  readRecord: `return call('HGET', RECORDS, ARGV[4])`,
+
+  // dataset, expected tag or '', new tag, text
+  casRecord: `
+local stored = call('HGET', RECORDS, ARGV[4])
+local tag = stored and string.match(stored, '^(%S+) ') or ''
+if tag ~= ARGV[5] then return {0, stored} end
+call('HSET', RECORDS, ARGV[4], ARGV[6] .. ' ' .. ARGV[7])
+call('HINCRBY', META, 'counter', 1)
+if not stored then call('HINCRBY', META, 'count', 1) end
+call('ZADD', CHANGES, call('HGET', META, 'counter'), ARGV[4])
+call('PUBLISH', ARGV[3], 'record ' .. ARGV[4])
+return {1}`,
+
+  // cursor, limit. Answers the state and dataset, counter, stored for each.
+  changesSince: `
+local found = call('ZRANGEBYSCORE', CHANGES, '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
+local page = {}
+for i = 1, #found, 2 do
+  page[#page + 1] = {found[i], found[i + 1], call('HGET', RECORDS, found[i])}
+end
+return {state(), page}`,
+} as const;
+
+export type ScriptName = keyof typeof BODIES;
+
+export function scriptText(name: ScriptName): string {
+  return PRELUDE + BODIES[name];
+}
+
+export const SCRIPT_NAMES = Object.keys(BODIES) as readonly ScriptName[];
