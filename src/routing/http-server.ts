@@ -100,6 +100,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const fault = parserFault(error);
+    // Bytes behind a last request are not read, and do not cost it its answer.
+    if (error.code === 'HPE_CLOSED_CONNECTION' && connections.get(socket)?.exchanges.size) return;
     if (fault === null) socket.destroy();
     else refuseSocket(socket, fault);
   });
