@@ -106,13 +106,9 @@ function readStorageClass(value: string | string[] | undefined): string | undefi
   throw new S3Error('InvalidStorageClass', 'The storage class you specified is not valid');
 }
 
-/** aws-chunked describes the transfer, not the object. */
+/** aws-chunked describes the transfer, not the object; the rest stays as it was written. */
 function withoutAwsChunked(encoding: string): string {
-  return encoding
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '' && part.toLowerCase() !== 'aws-chunked')
-    .join(',');
+  return encoding.replace(/(^|,)\s*aws-chunked\s*(?=,|$)/gi, '').replace(/^[\s,]+/, '');
 }
 
 function decodeHeader(wire: string): { text: string; utf8: boolean } {

@@ -43,13 +43,10 @@ export type HandlerRow =
  */
 export function openBody(
   context: HandlerContext,
-  options: Pick<PayloadRequest, 'bytesMax' | 'defaultChecksum' | 'alsoCompute'> &
-    Partial<Pick<PayloadRequest, 'headers' | 'purpose'>>,
+  options: Omit<PayloadRequest, 'source' | 'payload' | 'headers'> & Partial<Pick<PayloadRequest, 'headers'>>,
 ): Payload {
   const { exchange, headers, auth } = context.request;
-  // The rest of a body that is refused half-way is the listener's to discard; the connection still carries the answer.
-  const source: AsyncIterable<Buffer> = exchange.request.iterator({ destroyOnReturn: false });
-  const payload = openPayload({ source, payload: auth.payload, headers, ...options });
+  const payload = openPayload({ source: exchange.request, payload: auth.payload, headers, ...options });
   exchange.proceed();
   return payload;
 }

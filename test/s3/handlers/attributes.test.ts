@@ -39,6 +39,9 @@ const ENCODINGS: [sent: string, stored: string | undefined][] = [
   ['aws-chunked,gzip', 'gzip'],
   ['gzip, aws-chunked', 'gzip'],
   ['gzip,AWS-Chunked,br', 'gzip,br'],
+  ['aws-chunked, deflate, gzip', 'deflate, gzip'],
+  ['deflate, gzip', 'deflate, gzip'],
+  ['x-aws-chunked', 'x-aws-chunked'],
   ['gzip', 'gzip'],
 ];
 for (const [sent, stored] of ENCODINGS) {
