@@ -35,8 +35,9 @@ function decode(body: Buffer): string {
   }
 }
 
-function parse(text: string): XmlElement {
-  const parser = newParser(text);
+function parse(source: string): XmlElement {
+  const { text, version } = prepared(source);
+  const parser = new SaxesParser({ position: false, forceXMLVersion: true, defaultXMLVersion: version });
   const open: Building[] = [];
   let root: Building | null = null;
   let elements = 0;
@@ -81,14 +82,16 @@ function parse(text: string): XmlElement {
 /** References to characters that XML 1.0 has no place for. S3 writes them for such keys, so it must read them. */
 const CONTROL_REFERENCE = /&#(?:x0*(?:[1-8bcef]|1[0-9a-f])|0*(?:[1-8]|1[124-9]|2[0-9]|3[01]));/i;
 
-/** What XML 1.1 reads differently from 1.0: C1 controls may not stand raw, two line ends more are normalised. */
-const DIFFERS_IN_1_1 = /[\u007f-\u009f\u2028]/;
+/** What XML 1.1 reads differently from 1.0: C1 controls may not stand raw, and two more characters are line ends. */
+const DIFFERS_IN_1_1 = /[\u007f-\u009f\u2028]/g;
 
-function newParser(text: string) {
-  if (CONTROL_REFERENCE.test(text) && !DIFFERS_IN_1_1.test(text)) {
-    return new SaxesParser({ position: false, forceXMLVersion: true, defaultXMLVersion: '1.1' });
-  }
-  return new SaxesParser({ position: false, forceXMLVersion: true, defaultXMLVersion: '1.0' });
+/**
+ * XML 1.0, but for documents with such references: those are read as 1.1, with the characters that it would refuse or
+ * fold into line feeds turned into references first (not in CDATA, where a reference is none: then 1.0 refuses it).
+ */
+function prepared(text: string): { text: string; version: '1.0' | '1.1' } {
+  if (!CONTROL_REFERENCE.test(text) || text.includes('<![CDATA[')) return { text, version: '1.0' };
+  return { text: text.replace(DIFFERS_IN_1_1, (c) => `&#x${c.charCodeAt(0).toString(16)};`), version: '1.1' };
 }
 
 function malformed(reason: string, cause?: unknown): S3Error {
