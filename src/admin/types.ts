@@ -20,6 +20,8 @@ export interface NodeStatus {
   readonly totalBytes: number | null;
   readonly datasets: number | null;
   readonly moves: readonly MoveInfo[];
+  /** Format → newest version it reads; null while the node has no lease. */
+  readonly formats: Readonly<Record<string, number>> | null;
 }
 
 export interface ClusterStatus {
