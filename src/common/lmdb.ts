@@ -52,8 +52,7 @@ export interface OpenOptions<Table extends string> {
   readonly readonly?: boolean;
   /**
    * The caller knows that no other process uses the file. Then the lock file, which may have come with the data from
-   * another machine, is removed first, and the file may be checked page by page. Refused with LOCKED when the system shows
-   * a lock of another process on it.
+   * another machine, is removed first. Refused with LOCKED when the system shows a lock of another process on it.
    */
   readonly alone: boolean;
   /** Read the whole file before mapping it. Default: unless the last stop was clean. */
@@ -110,17 +109,19 @@ export async function openDatabase<Table extends string>(
   options: OpenOptions<Table>,
 ): Promise<Database<Table>> {
   const readonly = options.readonly ?? false;
+  refuseSecondUse(identify(path), path);
+  const live = lockedElsewhere(path);
+  if (live && options.alone && !readonly) {
+    throw new ZringError('LOCKED', `${path} is in use by another process`, { subject: path });
+  }
   await withFile(path, 'r', async (file) => {
     const meta = await readMeta(file, path);
     const trusted = options.check === 'never' || (options.check !== 'always' && (await stoppedCleanly(path, meta)));
     if (!trusted) await readThrough(file, path);
     const short = (await file.stat()).size < (meta.lastPage + 1) * meta.pageBytes;
-    if (options.alone && (short || !trusted)) await checkPages(file, path, meta);
+    if (!live && (short || !trusted)) await checkPages(file, path, meta);
   });
-  if (options.alone && !readonly) {
-    refuseForeignLock(path);
-    await removeFile(`${path}-lock`);
-  }
+  if (options.alone && !readonly) await removeFile(`${path}-lock`);
   if (!readonly) await removeFile(cleanMarker(path));
   return new Database<Table>(path, options, false);
 }
@@ -385,17 +386,24 @@ async function commitReason(cause: unknown): Promise<unknown> {
   }
 }
 
-function claim(path: string): string {
-  let identity: string;
+function identify(path: string): string {
   try {
     const { dev, ino } = statSync(path, { bigint: true });
-    identity = `${dev}:${ino}`;
+    return `${dev}:${ino}`;
   } catch (cause) {
     throw storageError(cause, 'opening', path);
   }
+}
+
+function refuseSecondUse(identity: string, path: string): void {
   if (openFiles.has(identity)) {
     throw new ZringError('LOCKED', `${path} is open in this process already`, { subject: path });
   }
+}
+
+function claim(path: string): string {
+  const identity = identify(path);
+  refuseSecondUse(identity, path);
   openFiles.add(identity);
   return identity;
 }
@@ -404,20 +412,15 @@ function claim(path: string): string {
  * LMDB locks a byte of its lock file while it has the file open. Best effort, Linux only: it finds a second process that
  * was pointed at the same folder, the storage root's own lock is what excludes it.
  */
-function refuseForeignLock(path: string): void {
-  let lock: { dev: bigint; ino: bigint };
-  let table: string;
+function lockedElsewhere(path: string): boolean {
   try {
-    lock = statSync(`${path}-lock`, { bigint: true });
-    table = readFileSync('/proc/locks', 'latin1');
+    const lock = statSync(`${path}-lock`, { bigint: true });
+    const major = (lock.dev >> 8n) & 0xfffn;
+    const minor = (lock.dev & 0xffn) | ((lock.dev >> 12n) & 0xfff00n);
+    const hex = (value: bigint): string => value.toString(16).padStart(2, '0');
+    return readFileSync('/proc/locks', 'latin1').includes(` ${hex(major)}:${hex(minor)}:${lock.ino} `);
   } catch {
-    return;
-  }
-  const major = (lock.dev >> 8n) & 0xfffn;
-  const minor = (lock.dev & 0xffn) | ((lock.dev >> 12n) & 0xfff00n);
-  const hex = (value: bigint): string => value.toString(16).padStart(2, '0');
-  if (table.includes(` ${hex(major)}:${hex(minor)}:${lock.ino} `)) {
-    throw new ZringError('LOCKED', `${path} is in use by another process`, { subject: path });
+    return false;
   }
 }
 

@@ -123,11 +123,17 @@ export interface VerifyProgress {
 
 export interface Store {
   readonly path: string;
+  /** The dataset's immutable id, as given to createStore. */
+  readonly id: string;
   readonly readonly: boolean;
   readonly term: Term | null;
 
   head(key: string): ObjectEntry | null;
-  /** Bytes [start, end] inclusive of the object; checksums verified; a mismatch destroys the stream with STORAGE_CORRUPT. */
+  /**
+   * Bytes [start, end] inclusive of the object; checksums verified; a mismatch destroys the stream with STORAGE_CORRUPT.
+   * An entry that was replaced or removed a while ago gives OBJECT_MISSING: look it up and read it in one go. A range
+   * outside of the object is RANGE_INVALID.
+   */
   read(entry: ObjectEntry, range?: { start: number; end: number }): Readable;
   /** The whole body when it is small and inline, else null. For the fast path. */
   readInline(entry: ObjectEntry): Buffer | null;
@@ -182,6 +188,8 @@ export interface Store {
 
 export interface OpenStoreOptions {
   readonly readonly?: boolean;
+  /** The dataset that must be here; another one is MOUNT_INVALID. */
+  readonly id?: string;
   /** Required for writing; stored with every commit. A store that has seen a higher term refuses (TERM_REFUSED). */
   readonly term?: Term;
   /** Called right before each commit; throws when this node may not acknowledge any more. */

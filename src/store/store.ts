@@ -1,0 +1,418 @@
+// One store: objects on one dataset folder (`index` and `data/<2 hex>/<id>`). Puts its parts together: the index with its
+// commit, blobs, listing, multipart, the sweep. Owns what is open: writers, readers, the index. Must not know S3 or HTTP.
+//
+// A put: the body becomes a flushed file (or stays in memory when small), then one index transaction names it. The object
+// exists when, and only when, that transaction is flushed; a crash before leaves a file that the next opening sweeps.
+import { mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { crc32c } from '@node-rs/crc32';
+import { assert, ZringError } from '../common/errors.ts';
+import { storageError } from '../common/storage-errors.ts';
+import type { Term } from '../common/term.ts';
+import { corruptBlock, ObjectReader, type ReaderOwner, segmentsOf } from './blob-reader.ts';
+import { type BlobOwner, BodyWriter, discard, PendingBlob } from './blob-writer.ts';
+import { decodeInline, decodeObject } from './codec.ts';
+import { checkCondition, checkKey } from './conditions.ts';
+import { fanOutFolders, IdSource, idBytes } from './ids.ts';
+import { type Commit, createIndex, StoreIndex } from './index.ts';
+import { listPage, startAfterKey } from './listing.ts';
+import { Multipart } from './multipart.ts';
+import { Sweeper } from './sweep.ts';
+import type {
+  Blob,
+  BlobWriter,
+  CompleteRequest,
+  CopyRequest,
+  ListRequest,
+  ListResult,
+  ObjectEntry,
+  OpenStoreOptions,
+  PartInfo,
+  PutRequest,
+  Store,
+  StoreStats,
+  UploadInfo,
+  VerifyProgress,
+  WriteCondition,
+} from './types.ts';
+import { verifyStore } from './verify.ts';
+
+/** Measured with bench/store.ts: below it one flush of the index beats a file of its own. */
+export const INLINE_BYTES_MAX = 16 << 10;
+
+/**
+ * Makes an empty store in a folder that exists (a fresh, mounted dataset). Durable when it resolves; after a crash before
+ * that the folder holds no index, and is to be made anew. Errors: DATASET_ALREADY_EXISTS, MOUNT_INVALID, STORAGE_*.
+ */
+export async function createStore(folder: string, options: { id: string; nowMs?: number }): Promise<void> {
+  try {
+    for (const path of ['data', ...fanOutFolders()]) await mkdir(join(folder, path), { recursive: true });
+    for (const path of ['data', '.']) {
+      const handle = await open(join(folder, path), 'r');
+      // For ext4 and XFS; where a folder cannot be flushed (zfs-fuse) the flush of the index below carries it.
+      await handle.sync().catch(() => {});
+      await handle.close();
+    }
+  } catch (cause) {
+    throw storageError(cause, 'creating a store in', folder);
+  }
+  await createIndex(folder, options.id, options.nowMs ?? Date.now());
+}
+
+/**
+ * Opens strictly: never creates. Errors: MOUNT_INVALID (no index here, or of another dataset), VERSION_UNSUPPORTED,
+ * TERM_REFUSED, LOCKED, STORAGE_CORRUPT, STORAGE_UNAVAILABLE, STORAGE_PERMISSION.
+ */
+export async function openStore(folder: string, options: OpenStoreOptions): Promise<LocalStore> {
+  const index = await StoreIndex.open(folder, {
+    readonly: options.readonly ?? false,
+    term: options.readonly ? null : (options.term ?? null),
+    guard: options.guard ?? (() => {}),
+    nowMs: options.nowMs ?? Date.now,
+    ...(options.id === undefined ? {} : { id: options.id }),
+  });
+  return new LocalStore(folder, index, options);
+}
+
+export class LocalStore implements Store {
+  readonly path: string;
+  readonly id: string;
+  readonly readonly: boolean;
+  readonly term: Term | null;
+  readonly #index: StoreIndex;
+  readonly #ids: IdSource;
+  readonly #sweeper: Sweeper;
+  readonly #multipart: Multipart;
+  readonly #blobOwner: BlobOwner;
+  readonly #readerOwner: ReaderOwner;
+  readonly #writers = new Set<BlobWriter>();
+  readonly #readers = new Set<ObjectReader>();
+  readonly #commits = new Set<Promise<unknown>>();
+  #closing: Promise<void> | null = null;
+
+  /** Use openStore. */
+  constructor(folder: string, index: StoreIndex, options: OpenStoreOptions) {
+    this.path = folder;
+    this.id = index.format.id;
+    this.readonly = options.readonly ?? false;
+    this.term = this.readonly ? index.state().term : (options.term ?? null);
+    this.#index = index;
+    this.#ids = new IdSource(index.opening.opening);
+    this.#sweeper = new Sweeper(folder, index, this.#ids);
+    this.#multipart = new Multipart(index);
+    this.#blobOwner = {
+      path: folder,
+      inlineBytesMax: options.inlineBytesMax ?? INLINE_BYTES_MAX,
+      pending: new Set(),
+      nextId: () => this.#ids.next(),
+      discardFile: (id) => this.#sweeper.discard(id),
+      writerDone: (writer) => this.#writers.delete(writer),
+    };
+    this.#readerOwner = {
+      path: folder,
+      pin: (id) => this.#sweeper.pin(id),
+      unpin: (id) => this.#sweeper.unpin(id),
+      readerDone: (reader) => this.#readers.delete(reader),
+    };
+    if (!this.readonly) this.#sweeper.start(!index.inherited.clean);
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new ZringError('STORAGE_UNAVAILABLE', `${this.path} is closed`, { subject: this.path });
+  }
+
+  head(key: string): ObjectEntry | null {
+    this.#requireOpen();
+    return this.#index.object(key);
+  }
+
+  read(entry: ObjectEntry, range?: { start: number; end: number }): Readable {
+    this.#requireOpen();
+    const { start, end } = range ?? { start: 0, end: entry.size - 1 };
+    if (range && !(start >= 0 && start <= end && end < entry.size)) {
+      throw new ZringError('RANGE_INVALID', `bytes ${start}-${end} of ${entry.size}`, { subject: entry.key });
+    }
+    const segments = segmentsOf(entry.blobs, start, end + 1, (blob) => this.#inlineBytes(blob));
+    const reader = new ObjectReader(this.#readerOwner, segments);
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  readInline(entry: ObjectEntry): Buffer | null {
+    this.#requireOpen();
+    if (entry.size === 0) return Buffer.alloc(0);
+    const [blob, more] = entry.blobs;
+    return blob?.inline && !more ? this.#inlineBytes(blob) : null;
+  }
+
+  #inlineBytes(blob: Blob): Buffer {
+    const row = this.#index.get('inline', idBytes(blob.id));
+    if (!row) throw new ZringError('OBJECT_MISSING', `blob ${blob.id} is gone`, { subject: blob.id });
+    const { bytes } = decodeInline(blob.id, row);
+    if (bytes.length !== blob.size || crc32c(bytes) !== blob.blockChecksums[0]) throw corruptBlock(blob, 0);
+    return bytes;
+  }
+
+  list(request: ListRequest): ListResult {
+    this.#requireOpen();
+    const { prefix, delimiter, after } = request;
+    const page = listPage(
+      {
+        range: (start, end) => this.#index.range('objects', { start, ...(end && { end }) }),
+        keyOf: ({ key }) => key.toString(),
+        bytesOf: (text) => Buffer.from(text),
+      },
+      { ...request, start: startAfterKey(after, prefix, delimiter) },
+    );
+    const entries = page.items.map(({ key, value }) => decodeObject(key.toString(), value, this.#index.checksums));
+    const { last } = page;
+    const next = !page.truncated || !last ? null : 'item' in last ? last.item.key.toString() : last.commonPrefix;
+    return { entries, commonPrefixes: page.commonPrefixes, next };
+  }
+
+  isEmpty(): boolean {
+    this.#requireOpen();
+    for (const _ of this.#index.range('objects', { start: Buffer.alloc(0) })) return false;
+    return true;
+  }
+
+  beginBlob(sizeHint: number | null): BlobWriter {
+    this.#requireWritable();
+    const writer = new BodyWriter(this.#blobOwner, sizeHint);
+    this.#writers.add(writer);
+    return writer;
+  }
+
+  #requireWritable(): void {
+    this.#requireOpen();
+    if (this.readonly) {
+      throw new ZringError('STORAGE_UNAVAILABLE', `${this.path} is open read-only`, { subject: this.path });
+    }
+  }
+
+  async #commit<Result>(change: (commit: Commit) => Result): Promise<Result> {
+    this.#requireWritable();
+    const committing = this.#index.commit(change);
+    this.#commits.add(committing);
+    try {
+      const { result, dropped } = await committing;
+      this.#sweeper.dropped(dropped);
+      return result;
+    } finally {
+      this.#commits.delete(committing);
+    }
+  }
+
+  /** A commit that names a blob. When it is refused the blob is given up; when its outcome is unknown the file is kept. */
+  async #commitBlob<Result>(blob: Blob, change: (commit: Commit) => Result): Promise<Result> {
+    assert(blob instanceof PendingBlob && blob.owner === this.#blobOwner, 'a blob comes from this store');
+    assert(blob.state === 'pending', `blob ${blob.id} is ${blob.state}`);
+    blob.state = 'committed';
+    blob.owner.pending.delete(blob);
+    try {
+      return await this.#commit((commit) => {
+        const result = change(commit);
+        if (blob.size > 0) commit.references.add(blob, blob.bytes);
+        return result;
+      });
+    } catch (error) {
+      if (!(error instanceof ZringError && error.code === 'STORAGE_OUTCOME_UNKNOWN')) {
+        blob.state = 'pending';
+        discard(blob);
+      }
+      throw error;
+    }
+  }
+
+  async put(request: PutRequest): Promise<ObjectEntry> {
+    const { key, blob, etag, attributes, condition } = request;
+    return this.#commitBlob(blob, (commit) => {
+      checkKey(key);
+      const previous = commit.object(key);
+      checkCondition(key, previous, condition);
+      const blobs = blob.size > 0 ? [blob] : [];
+      return this.#replace(commit, previous, { key, size: blob.size, etag, blobs, partSizes: null, attributes });
+    });
+  }
+
+  async copy(request: CopyRequest): Promise<ObjectEntry> {
+    const { key, attributes, condition } = request;
+    return this.#commit((commit) => {
+      checkKey(key);
+      const source = commit.object(request.source);
+      if (!source)
+        throw new ZringError('OBJECT_MISSING', `${request.source} does not exist`, { subject: request.source });
+      if (source.sequence !== request.sourceSequence) {
+        throw new ZringError('PRECONDITION_FAILED', `${request.source} was replaced`, { subject: request.source });
+      }
+      const previous = commit.object(key);
+      checkCondition(key, previous, condition);
+      for (const blob of source.blobs) commit.references.take(blob);
+      const { size, blobs, partSizes } = source;
+      return this.#replace(commit, previous, {
+        key,
+        size,
+        etag: request.etag ?? source.etag,
+        blobs,
+        partSizes,
+        attributes,
+      });
+    });
+  }
+
+  #replace(
+    commit: Commit,
+    previous: ObjectEntry | null,
+    content: Pick<ObjectEntry, 'key' | 'size' | 'etag' | 'blobs' | 'partSizes' | 'attributes'>,
+  ): ObjectEntry {
+    for (const blob of previous?.blobs ?? []) commit.references.drop(blob);
+    const modifiedMs = Math.max((previous?.modifiedMs ?? 0) + 1, commit.nowMs);
+    const entry: ObjectEntry = { ...content, sequence: commit.sequence, term: commit.term, modifiedMs };
+    commit.putObject(entry, previous);
+    return entry;
+  }
+
+  async remove(key: string, condition?: WriteCondition): Promise<ObjectEntry | null> {
+    return this.#commit((commit) => {
+      const previous = commit.object(key);
+      checkCondition(key, previous, condition);
+      if (!previous) {
+        commit.unchanged();
+        return null;
+      }
+      for (const blob of previous.blobs) commit.references.drop(blob);
+      commit.removeObject(previous);
+      return previous;
+    });
+  }
+
+  async createUpload(key: string, attributes: Record<string, unknown>): Promise<UploadInfo> {
+    return this.#commit((commit) => {
+      checkKey(key);
+      return this.#multipart.create(commit, this.#ids.next(), key, attributes);
+    });
+  }
+
+  upload(uploadId: string, key: string): UploadInfo | null {
+    this.#requireOpen();
+    return this.#multipart.upload(uploadId, key);
+  }
+
+  async putPart(
+    uploadId: string,
+    key: string,
+    number: number,
+    blob: Blob,
+    etag: string,
+    attributes: Record<string, unknown>,
+  ): Promise<PartInfo> {
+    return this.#commitBlob(blob, (commit) =>
+      this.#multipart.putPart(commit, uploadId, key, { number, blob, etag, attributes }),
+    );
+  }
+
+  listParts(uploadId: string, key: string, afterNumber: number, limit: number): ReturnType<Store['listParts']> {
+    this.#requireOpen();
+    return this.#multipart.listParts(uploadId, key, afterNumber, limit);
+  }
+
+  listUploads(request: Parameters<Store['listUploads']>[0]): ReturnType<Store['listUploads']> {
+    this.#requireOpen();
+    return this.#multipart.listUploads(request);
+  }
+
+  async completeUpload(request: CompleteRequest): Promise<ObjectEntry> {
+    return this.#commit((commit) => this.#multipart.complete(commit, request));
+  }
+
+  async abortUpload(uploadId: string, key: string): Promise<void> {
+    return this.#commit((commit) => this.#multipart.abort(commit, uploadId, key));
+  }
+
+  document(name: string): unknown {
+    this.#requireOpen();
+    const bytes = this.#index.get('documents', Buffer.from(name));
+    return bytes === undefined ? undefined : JSON.parse(bytes.toString());
+  }
+
+  async setDocument(name: string, value: unknown): Promise<void> {
+    const text = value === undefined ? undefined : JSON.stringify(value);
+    return this.#commit(({ transaction }) => {
+      if (text === undefined) transaction.remove('documents', Buffer.from(name));
+      else transaction.put('documents', Buffer.from(name), Buffer.from(text));
+    });
+  }
+
+  stats(): StoreStats {
+    this.#requireOpen();
+    const { objects, bytes, uploads, sequence } = this.#index.state();
+    return { objects, bytes, uploads, sequence };
+  }
+
+  async verify(onProgress?: (progress: VerifyProgress) => void, signal?: AbortSignal): Promise<VerifyProgress> {
+    this.#requireOpen();
+    return verifyStore(
+      {
+        path: this.path,
+        index: this.#index,
+        readBlobs: (blobs) => this.#readBlobs(blobs),
+        objectsAfter: (after, limit) => this.list({ prefix: '', delimiter: '', after, limit }).entries,
+        isUnsettled: (id) => !this.readonly && this.#ids.owns(id),
+      },
+      onProgress ?? (() => {}),
+      signal,
+    );
+  }
+
+  async #readBlobs(blobs: readonly Blob[]): Promise<void> {
+    const segments = segmentsOf(blobs, 0, Number.MAX_SAFE_INTEGER, (blob) => this.#inlineBytes(blob));
+    const reader = new ObjectReader(this.#readerOwner, segments);
+    this.#readers.add(reader);
+    await finished(reader.resume());
+  }
+
+  copyIndex(path: string): Promise<void> {
+    this.#requireOpen();
+    return this.#index.copyTo(path);
+  }
+
+  pauseSweep(): Promise<() => void> {
+    this.#requireOpen();
+    return this.#sweeper.pause();
+  }
+
+  /** Frees what was dropped, without waiting for the moment that it is kept for readers. */
+  async sweepNow(): Promise<void> {
+    this.#requireWritable();
+    await this.#sweeper.sweepNow();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#writers].map((writer) => writer.abort()));
+    for (const blob of this.#blobOwner.pending) discard(blob);
+    // A commit that is refused now still gives up its blob before the sweep stops.
+    while (this.#commits.size > 0) await Promise.allSettled(this.#commits);
+    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([...this.#readers].map((reader) => this.#cut(reader)));
+    try {
+      if (!this.readonly && (await this.#sweeper.stop())) await this.#index.markClean().catch(() => {});
+    } finally {
+      await this.#index.close();
+    }
+  }
+
+  #cut(reader: ObjectReader): Promise<void> {
+    return new Promise((resolve) => {
+      reader.once('close', resolve);
+      reader.on('error', () => {});
+      reader.destroy(new ZringError('STORAGE_UNAVAILABLE', `${this.path} was closed`, { subject: this.path }));
+    });
+  }
+}
