@@ -267,7 +267,7 @@ export function toS3Error(error: unknown): S3Error {
   if (error instanceof S3Error) return error;
   if (error instanceof ZringError) {
     const mapping = ERROR_MAPPING[error.code];
-    const text = error.code === 'LIMIT_EXCEEDED' ? limitText(error.details) : mapping.message;
+    const text = wording(error, mapping);
     return new S3Error(mapping.s3, text, {
       cause: error,
       ...(mapping.retryAfterSeconds === null ? {} : { retryAfterSeconds: mapping.retryAfterSeconds }),
@@ -276,9 +276,16 @@ export function toS3Error(error: unknown): S3Error {
   return new S3Error('InternalError', undefined, { cause: error });
 }
 
-function limitText(details: unknown): string {
-  if (typeof details === 'object' && details !== null && 'limit' in details && 'max' in details) {
-    return `The request exceeds the limit ${String(details.limit)} of ${String(details.max)}.`;
+function wording(error: ZringError, mapping: Mapping): string | undefined {
+  if (error.code === 'LIMIT_EXCEEDED') return limitText(error.details) ?? mapping.message;
+  // The name of a pool or dataset tells the operator where to look; a path or a command line stays in the log.
+  if (error.code === 'STORAGE_UNAVAILABLE' && /^[A-Za-z][\w.:-]*(\/[\w.:-]+)*$/.test(error.subject ?? '')) {
+    return `${mapping.message} (${error.subject})`;
   }
-  return 'The request exceeds a limit.';
+  return mapping.message;
+}
+
+function limitText(details: unknown): string | null {
+  if (typeof details !== 'object' || details === null || !('limit' in details) || !('max' in details)) return null;
+  return `The request exceeds the limit ${String(details.limit)} of ${String(details.max)}.`;
 }
