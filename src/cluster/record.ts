@@ -66,6 +66,8 @@ export function checkRecord(value: unknown, subject?: string): OwnershipRecord {
   const owner = fields.take('owner', isNodeId);
   const term = takeTerm(fields);
   const phase = fields.take('phase', (v) => typeof v === 'string' && PHASES.includes(v)) as RecordPhase;
+  // 0: a void tombstone, taken back before anybody owned anything (src/ownership/publication.ts).
+  if (term.n === 0 && phase !== 'deleted') fields.refuse('term', 'must be at least 1');
   const target = fields.take('target', isNodeIdOrNull) as string | null;
   const pin = fields.take('pin', isNodeIdOrNull) as string | null;
   const inSync = fields.take('inSync', isNodeIdList) as readonly string[];
@@ -79,7 +81,7 @@ export function checkRecord(value: unknown, subject?: string): OwnershipRecord {
 
 function takeTerm(fields: Fields): Term {
   const term = fields.take('term', (v) => typeof v === 'object' && v !== null && Object.keys(v).length === 2) as Term;
-  if (!isCount(term.n) || term.n < 1 || !isNodeId(term.node)) fields.refuse('term', 'must be { n, node }');
+  if (!isCount(term.n) || !isNodeId(term.node)) fields.refuse('term', 'must be { n, node }');
   return { n: term.n, node: term.node };
 }
 
