@@ -229,7 +229,7 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   STORAGE_OUTCOME_UNKNOWN: {
     s3: 'ServiceUnavailable',
     retryAfterSeconds: 10,
-    message: 'The storage pool is suspended, read-only or failing. Please try again.',
+    message: 'Whether the change was stored is not known. Please try again.',
   },
   STORAGE_CORRUPT: {
     s3: 'InternalError',
