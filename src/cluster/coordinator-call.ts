@@ -22,6 +22,9 @@ export function isRead(method: CallMethod): boolean {
   return READS.has(method);
 }
 
+/** A page of changes is never longer, whatever was asked: it is one atomic step, and one message. */
+export const CHANGES_PAGE_MAX = 5000;
+
 export interface CallPort {
   call<M extends CallMethod>(method: M, ...args: Parameters<Coordinator[M]>): Promise<CallValue<M>>;
   onHint(listener: (hint: Hint) => void): () => void;

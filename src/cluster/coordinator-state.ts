@@ -6,7 +6,7 @@
 import type { DurableChange, DurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
 import type { CasResult, CoordinatorState, Hint, Lease, LeaseResult, NodeInfo, RecordPage } from './coordinator.ts';
-import type { Call } from './coordinator-call.ts';
+import { type Call, CHANGES_PAGE_MAX } from './coordinator-call.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 
@@ -226,11 +226,12 @@ export class StateMachine {
   }
 
   #changesSince(cursor: number, limit: number): RecordPage {
+    const most = Math.min(limit, CHANGES_PAGE_MAX);
     const records: TaggedRecord[] = [];
     for (let i = firstAbove(this.#log, cursor); i < this.#log.length; i++) {
       const entry = this.#log[i];
       if (!entry || !this.#isFresh(entry)) continue;
-      if (records.length === limit) return { state: this.#state(), records, cursor: this.#counterOf(records) };
+      if (records.length >= most) return { state: this.#state(), records, cursor: this.#counterOf(records) };
       records.push(tagged(entry.dataset, this.#records.get(entry.dataset) as StoredRecord));
     }
     return { state: this.#state(), records, cursor: this.#meta.counter };

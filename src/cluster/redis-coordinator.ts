@@ -5,8 +5,17 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { assert, ZringError } from '../common/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { CasResult, Coordinator, CoordinatorState, Hint, Lease, LeaseResult, NodeInfo } from './coordinator.ts';
-import { isRead } from './coordinator-call.ts';
+import type {
+  CasResult,
+  Coordinator,
+  CoordinatorState,
+  Hint,
+  Lease,
+  LeaseResult,
+  NodeInfo,
+  RecordPage,
+} from './coordinator.ts';
+import { CHANGES_PAGE_MAX, isRead } from './coordinator-call.ts';
 import { newerFormat } from './coordinator-state.ts';
 import { isCount, isName, isNodeId } from './fields.ts';
 import { Listeners } from './listeners.ts';
@@ -161,16 +170,14 @@ class RedisCoordinator implements Coordinator {
     return done === 1 ? { ok: true, value: { record, tag } } : { ok: false, current: taggedOf(dataset, current) };
   }
 
-  async changesSince(
-    cursor: number,
-    limit: number,
-  ): Promise<{ state: CoordinatorState; records: TaggedRecord[]; cursor: number }> {
-    const reply = await this.#run('changesSince', cursor, limit);
+  async changesSince(cursor: number, limit: number): Promise<RecordPage> {
+    const most = Math.min(limit, CHANGES_PAGE_MAX);
+    const reply = await this.#run('changesSince', cursor, most);
     const [stateReply, page] = reply as [unknown, [dataset: string, counter: string, stored: string][]];
     const state = stateOf(stateReply);
     const records = page.map(([dataset, , stored]) => requireTagged(dataset, stored));
     const last = page.at(-1);
-    return { state, records, cursor: last && page.length === limit ? Number(last[1]) : state.counter };
+    return { state, records, cursor: last && page.length === most ? Number(last[1]) : state.counter };
   }
 
   onHint(listener: (hint: Hint) => void): () => void {

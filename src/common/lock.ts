@@ -14,7 +14,8 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, open, readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type ErrorCode, ZringError } from './errors.ts';
+import { ZringError } from './errors.ts';
+import { isErrno, storageError } from './storage-errors.ts';
 
 export interface Lock {
   readonly path: string;
@@ -31,15 +32,14 @@ const HOLDER_ANSWER_MS = 1000;
 
 /**
  * @param path In an existing folder on a local file system, e.g. `/tank/zring/_zring/lock`; files are named after it.
- * Errors: LOCKED (details: { pid } of the holder, null when it does not say), STORAGE_PERMISSION, STORAGE_FULL,
- * STORAGE_UNAVAILABLE.
+ * Errors: LOCKED (details: { pid } of the holder, null when it does not say), MOUNT_INVALID (no such folder), STORAGE_*.
  */
 export async function acquireExclusiveLock(path: string): Promise<Lock> {
   const absolute = resolve(path);
   try {
     return await take(absolute);
   } catch (error) {
-    throw error instanceof ZringError ? error : storageError(absolute, error as NodeJS.ErrnoException);
+    throw storageError(error, 'locking', absolute);
   }
 }
 
@@ -160,8 +160,7 @@ async function linkIfFree(from: string, to: string): Promise<boolean> {
     await link(from, to);
     return true;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' || code === 'ENOENT') return false;
+    if (isErrno(error, 'EEXIST') || isErrno(error, 'ENOENT')) return false;
     throw error;
   }
 }
@@ -170,7 +169,7 @@ async function ignoring(code: string, work: Promise<void>): Promise<void> {
   try {
     await work;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== code) throw error;
+    if (!isErrno(error, code)) throw error;
   }
 }
 
@@ -204,15 +203,4 @@ export async function openSocketFolder(path: string): Promise<SocketFolder> {
       return closed;
     },
   };
-}
-
-function storageError(path: string, cause: NodeJS.ErrnoException): ZringError {
-  const byErrno: Record<string, ErrorCode> = {
-    EACCES: 'STORAGE_PERMISSION',
-    EPERM: 'STORAGE_PERMISSION',
-    ENOSPC: 'STORAGE_FULL',
-    EDQUOT: 'STORAGE_FULL',
-  };
-  const code = byErrno[cause.code ?? ''] ?? 'STORAGE_UNAVAILABLE';
-  return new ZringError(code, `cannot lock ${path}: ${cause.message}`, { cause, subject: path });
 }

@@ -125,7 +125,7 @@ test('a path longer than any socket path', async () => {
   await lock.release();
 });
 
-test('a folder that is not there or not ours is an error of storage', async () => {
+test('a folder that is not there is an error of storage', async () => {
   const missing = acquireExclusiveLock(join(folder, 'missing', 'lock'));
-  await assert.rejects(missing, (error) => isZringError(error, 'STORAGE_UNAVAILABLE'));
+  await assert.rejects(missing, (error) => isZringError(error, 'MOUNT_INVALID'));
 });
