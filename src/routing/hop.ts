@@ -70,51 +70,95 @@ const REQUEST_ID = /^[0-9A-F]{16}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 const ADDRESS = /^[0-9A-Za-z.:%_-]{1,100}$/;
 
-/** @returns null for anything that is not a hop header of a version that has the fields of today. */
-export function parseHop(text: string): Hop | null {
-  const fields = parseFields(text);
-  const version = integer(fields.get('v'));
-  const versionMax = integer(fields.get('max'));
-  const from = fields.get('from') ?? '';
-  const to = fields.get('to') ?? '';
-  const requestId = fields.get('id') ?? '';
-  if (version === null || versionMax === null || !NODE_ID.test(from) || !NODE_ID.test(to)) return null;
-  if (!REQUEST_ID.test(requestId)) return null;
-  const message = { version, versionMax, from, to, requestId };
-  const kind = fields.get('kind');
-  if (kind === 'control') {
-    const bodySha256 = fields.get('sha256') ?? '';
-    return SHA256.test(bodySha256) ? { ...message, kind, bodySha256 } : null;
-  }
-  if (kind !== 'forward') return null;
-  const epoch = integer(fields.get('epoch'));
-  const address = fields.get('addr') ?? '';
-  const body = parseBody(fields.get('body') ?? '');
-  if (epoch === null || !ADDRESS.test(address) || body === null) return null;
-  const secure = fields.get('secure') === '1';
-  return { ...message, kind, epoch, address, secure, expects: fields.get('expects') === '1', body };
+/** The line taken apart, nothing checked yet: the version is looked at before the fields of that version are. */
+export interface HopFields {
+  version: number | null;
+  versionMax: number | null;
+  kind: string;
+  from: string;
+  to: string;
+  id: string;
+  epoch: string;
+  addr: string;
+  secure: string;
+  expects: string;
+  body: string;
+  sha256: string;
 }
 
-/** Read before anything else, so that a newer message is refused by its version and not as garbage. */
+/** The last of two equal names wins; the line is signed, so only a faulty node could send two. */
+export function readHop(text: string): HopFields {
+  const fields: HopFields = {
+    ...{ version: null, versionMax: null, kind: '', from: '', to: '', id: '' },
+    ...{ epoch: '', addr: '', secure: '', expects: '', body: '', sha256: '' },
+  };
+  for (let at = 0; at < text.length; ) {
+    const semicolon = text.indexOf(';', at);
+    const end = semicolon < 0 ? text.length : semicolon;
+    const equals = text.indexOf('=', at);
+    if (equals > at && equals < end) setField(fields, text.slice(at, equals), text.slice(equals + 1, end));
+    at = end + 1;
+  }
+  return fields;
+}
+
+function setField(fields: HopFields, name: string, value: string): void {
+  switch (name) {
+    case 'v':
+      fields.version = integer(value);
+      break;
+    case 'max':
+      fields.versionMax = integer(value);
+      break;
+    case 'kind':
+    case 'from':
+    case 'to':
+    case 'id':
+    case 'epoch':
+    case 'addr':
+    case 'secure':
+    case 'expects':
+    case 'body':
+    case 'sha256':
+      fields[name] = value;
+  }
+}
+
+/** @returns null for anything that is not a hop header of a version that has the fields of today. */
+export function parseHop(text: string): Hop | null {
+  return checkHop(readHop(text));
+}
+
+export function checkHop(fields: HopFields): Hop | null {
+  const { version, versionMax, kind, from, to, id: requestId } = fields;
+  if (version === null || versionMax === null || !isNodeId(from) || !isNodeId(to)) return null;
+  if (!REQUEST_ID.test(requestId)) return null;
+  if (kind === 'control') {
+    if (!SHA256.test(fields.sha256)) return null;
+    return { version, versionMax, from, to, requestId, kind, bodySha256: fields.sha256 };
+  }
+  if (kind !== 'forward') return null;
+  const epoch = integer(fields.epoch);
+  const body = parseBody(fields.body);
+  const address = fields.addr;
+  if (epoch === null || !ADDRESS.test(address) || body === null) return null;
+  const secure = fields.secure === '1';
+  const expects = fields.expects === '1';
+  return { version, versionMax, from, to, requestId, kind, epoch, address, secure, expects, body };
+}
+
+export function isNodeId(text: string): boolean {
+  return NODE_ID.test(text);
+}
+
+/** Of an answer's `zring-peer` header. */
 export function parseVersion(text: string): { version: number; versionMax: number } | null {
-  const fields = parseFields(text);
-  const version = integer(fields.get('v'));
-  const versionMax = integer(fields.get('max'));
+  const { version, versionMax } = readHop(text);
   return version === null || versionMax === null ? null : { version, versionMax };
 }
 
 export function formatVersion(version: number, versionMax: number): string {
   return `v=${version};max=${versionMax}`;
-}
-
-function parseFields(text: string): Map<string, string> {
-  const fields = new Map<string, string>();
-  for (const part of text.split(';')) {
-    const equals = part.indexOf('=');
-    // The first of two equal names wins; the line is signed, so only a faulty node could send two.
-    if (equals > 0 && !fields.has(part.slice(0, equals))) fields.set(part.slice(0, equals), part.slice(equals + 1));
-  }
-  return fields;
 }
 
 function parseBody(text: string): HopBody | null {
@@ -126,6 +170,6 @@ function parseBody(text: string): HopBody | null {
   return length === null ? null : { kind: 'stream', length };
 }
 
-function integer(text: string | undefined): number | null {
-  return text !== undefined && /^(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : null;
+function integer(text: string): number | null {
+  return /^(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : null;
 }

@@ -307,7 +307,7 @@ function parserFault(error: NodeJS.ErrnoException): Refusal | null {
 }
 
 /** Both views of the headers; Node has built `headers` before it emits the request. */
-export function replaceHeaders(request: IncomingMessage, rawHeaders: string[]): void {
+function replaceHeaders(request: IncomingMessage, rawHeaders: string[]): void {
   const left = new Set<string>();
   for (let i = 0; i < rawHeaders.length; i += 2) left.add((rawHeaders[i] ?? '').toLowerCase());
   for (const name of Object.keys(request.headers)) if (!left.has(name)) delete request.headers[name];

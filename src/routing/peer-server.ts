@@ -2,20 +2,20 @@
 // the entry node got (framing, Expect) and handed on. Only this file reads what one node may say to another.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isZringError, ZringError } from '../common/errors.ts';
-import { rawHeader } from './headers.ts';
+import { isOwnHeader } from './headers.ts';
 import {
   AUTH_HEADER,
+  checkHop,
   type ForwardHop,
   formatVersion,
   HOP_HEADER,
   type Hop,
   type HopBody,
+  isNodeId,
   PEER_ERROR_HEADER,
   PEER_HEADER,
-  parseHop,
-  parseVersion,
+  readHop,
 } from './hop.ts';
-import { replaceHeaders } from './http-server.ts';
 import type { PeerAuth } from './peer-auth.ts';
 import { headerJson, toWire } from './peer-errors.ts';
 import type { PeerVersions } from './peer-version.ts';
@@ -28,16 +28,16 @@ export interface PeerGateOptions {
 
 /** Errors: PEER_UNAUTHENTICATED, VERSION_UNSUPPORTED, PEER_PROTOCOL. */
 export function admitPeer(request: IncomingMessage, options: PeerGateOptions): Hop {
-  const text = single(request, HOP_HEADER);
-  const spoken = parseVersion(text);
-  if (spoken === null) throw new ZringError('PEER_PROTOCOL', 'the hop header cannot be read');
-  const from = /(?:^|;)from=([a-z0-9-]{1,63})(?:;|$)/.exec(text)?.[1] ?? '?';
+  const own = ownHeaders(request.rawHeaders);
+  const fields = readHop(own.hop);
+  const from = isNodeId(fields.from) ? fields.from : '?';
+  if (fields.version === null) throw new ZringError('PEER_PROTOCOL', 'the hop header cannot be read');
   // By its version first: the fields of a newer one need not be readable here.
-  options.versions.check(from, spoken.version);
-  const hop = parseHop(text);
+  options.versions.check(from, fields.version);
+  const hop = checkHop(fields);
   if (hop === null) throw new ZringError('PEER_PROTOCOL', `the hop header of node ${from} cannot be read`);
-  const parts = { method: request.method ?? '', target: request.url ?? '', hop: text };
-  options.auth.verify(single(request, AUTH_HEADER), parts, hop.from, hop.kind === 'control');
+  const parts = { method: request.method ?? '', target: request.url ?? '', hop: own.hop };
+  options.auth.verify(own.auth, parts, hop.from, hop.kind === 'control');
   // After the signature, so that a stranger learns no node id.
   if (hop.to !== options.self) {
     throw new ZringError(
@@ -50,13 +50,26 @@ export function admitPeer(request: IncomingMessage, options: PeerGateOptions): H
   return hop;
 }
 
-function single(request: IncomingMessage, name: string): string {
-  const value = rawHeader(request.rawHeaders, name);
-  if (value === undefined) throw new ZringError('PEER_UNAUTHENTICATED', `the ${name} header is missing`);
-  let count = 0;
-  for (let i = 0; i < request.rawHeaders.length; i += 2) if (request.rawHeaders[i]?.toLowerCase() === name) count += 1;
-  if (count > 1) throw new ZringError('PEER_PROTOCOL', `the ${name} header came more than once`);
-  return value;
+/** Each exactly once. */
+function ownHeaders(raw: readonly string[]): { hop: string; auth: string } {
+  let hop: string | undefined;
+  let auth: string | undefined;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? '';
+    if (name.length !== HOP_HEADER.length && name.length !== AUTH_HEADER.length) continue;
+    const lower = name.toLowerCase();
+    if (lower !== HOP_HEADER && lower !== AUTH_HEADER) continue;
+    if ((lower === HOP_HEADER ? hop : auth) !== undefined) {
+      throw new ZringError('PEER_PROTOCOL', `the ${lower} header came more than once`);
+    }
+    if (lower === HOP_HEADER) hop = raw[i + 1];
+    else auth = raw[i + 1];
+  }
+  if (hop === undefined || auth === undefined) {
+    const missing = hop === undefined ? HOP_HEADER : AUTH_HEADER;
+    throw new ZringError('PEER_UNAUTHENTICATED', `the ${missing} header is missing: this listener is for nodes`);
+  }
+  return { hop, auth };
 }
 
 /** Nothing was applied; the connection ends, because the rest of the request is not read. */
@@ -86,18 +99,23 @@ function refusalStatus(error: unknown): number {
  */
 export function restoreRequest(request: IncomingMessage, hop: ForwardHop, declared: number | 'chunked' | null): void {
   const length = restoredLength(hop.body, declared);
+  const { rawHeaders, headers } = request;
   const kept: string[] = [];
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i] ?? '';
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
     const lower = name.toLowerCase();
-    if (lower === 'connection' || lower === 'content-length' || lower.startsWith('zring-')) continue;
-    kept.push(name, request.rawHeaders[i + 1] ?? '');
+    if (lower === 'connection' || lower === 'content-length' || isOwnHeader(lower)) delete headers[lower];
+    else kept.push(name, rawHeaders[i + 1] ?? '');
   }
-  if (length !== null) kept.push('Content-Length', String(length));
-  if (hop.expects) kept.push('Expect', '100-continue');
-  replaceHeaders(request, kept);
-  if (length !== null) request.headers['content-length'] = String(length);
-  if (hop.expects) request.headers.expect = '100-continue';
+  if (length !== null) {
+    headers['content-length'] = String(length);
+    kept.push('Content-Length', headers['content-length']);
+  }
+  if (hop.expects) {
+    headers.expect = '100-continue';
+    kept.push('Expect', headers.expect);
+  }
+  request.rawHeaders = kept;
 }
 
 function restoredLength(body: HopBody, declared: number | 'chunked' | null): number | null {
