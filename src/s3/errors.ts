@@ -43,7 +43,6 @@ export const S3_CODES = {
     message: 'A header or query you provided implies functionality that is not implemented.',
   },
   // request
-  AccessControlListNotSupported: { status: 400, message: 'The bucket does not allow ACLs' },
   InvalidArgument: { status: 400, message: 'Invalid Argument' },
   InvalidRequest: { status: 400, message: 'Invalid Request' },
   InvalidLocationConstraint: { status: 400, message: 'The specified location-constraint is not valid' },
@@ -57,7 +56,6 @@ export const S3_CODES = {
     status: 400,
     message: 'Your metadata headers exceed the maximum allowed metadata size',
   },
-  MissingRequestBodyError: { status: 400, message: 'Request body is empty.' },
   RequestHeaderSectionTooLarge: {
     status: 400,
     message: 'Your request header section exceeds the maximum allowed size.',

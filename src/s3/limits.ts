@@ -1,5 +1,6 @@
 // Every limit of the S3 surface, each with its value, what it prevents, where the number comes from and the S3
 // error that a client gets beyond it. One place, so that docs/S3.md can list them and no number hides in a parser.
+import { S3_LISTENER_LIMITS } from '../routing/limits.ts';
 import type { S3ErrorCode } from './errors.ts';
 
 export interface Limit {
@@ -37,7 +38,7 @@ export const LIMITS = {
   },
   // request head
   requestTargetBytesMax: {
-    value: 12 * KIB,
+    value: S3_LISTENER_LIMITS.targetBytesMax,
     unit: 'bytes',
     error: 'InvalidURI',
     source: 'ours: a key of 1024 bytes is 3 KiB when percent-encoded, a presigned query about 2 KiB',
@@ -49,16 +50,16 @@ export const LIMITS = {
     source: 'ours: bounds the sort of the canonical query; no operation has more than 20',
   },
   headersMax: {
-    value: 200,
+    value: S3_LISTENER_LIMITS.headersMax,
     unit: 'count',
     error: 'RequestHeaderSectionTooLarge',
-    source: 'ours: bounds the canonical request; S3 bounds the bytes only',
+    source: 'ours, kept by the listener; S3 bounds the bytes only',
   },
   headerBytesMax: {
-    value: 16 * KIB,
+    value: S3_LISTENER_LIMITS.headerBytesMax,
     unit: 'bytes',
     error: 'RequestHeaderSectionTooLarge',
-    source: 'ours: the default of Node; S3 allows 8 KiB for PUT, most clients stay below 4 KiB',
+    source: 'ours, kept by the listener; S3 allows 8 KiB for PUT, most clients stay below 4 KiB',
   },
   userMetadataBytesMax: {
     value: 2 * KIB,
@@ -103,12 +104,6 @@ export const LIMITS = {
     unit: 'count',
     error: 'InvalidArgument',
     source: 'AWS: Amazon S3 User Guide, Multipart upload limits',
-  },
-  objectBytesMax: {
-    value: 50_000 * GIB,
-    unit: 'bytes',
-    error: 'EntityTooLarge',
-    source: 'arithmetic: 10,000 parts of 5 GiB',
   },
   copyBytesMax: {
     value: 5 * GIB,

@@ -1,13 +1,13 @@
 // The headers of a request as they came: lower-case name → values in order, latin1 (one character = one byte), so
 // that the canonical request is made from the bytes the client sent. Pure.
+import { PEER_LISTENER_LIMITS } from '../../routing/limits.ts';
 import { S3Error } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
 
 export type RawHeaders = ReadonlyMap<string, readonly string[]>;
 
-/** From Node's rawHeaders: name, value, name, value … */
+/** From Node's rawHeaders: name, value, name, value … A listener bounds their number; a forwarded head has more. */
 export function collectHeaders(rawHeaders: readonly string[]): RawHeaders {
-  if (rawHeaders.length / 2 > LIMITS.headersMax.value) throw new S3Error('RequestHeaderSectionTooLarge');
+  if (rawHeaders.length / 2 > PEER_LISTENER_LIMITS.headersMax) throw new S3Error('RequestHeaderSectionTooLarge');
   const headers = new Map<string, string[]>();
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();

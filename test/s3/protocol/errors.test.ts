@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { ERROR_CODES, ZringError } from '../../../src/common/errors.ts';
 import { ERROR_MAPPING, S3_CODES, S3Error, type S3ErrorCode, toS3Error } from '../../../src/s3/errors.ts';
@@ -47,6 +47,23 @@ test("docs/ERRORS.md and the table of S3's codes say the same", async () => {
       .sort(),
   );
 });
+
+test('no S3 code and no limit stands in the tables that nothing uses', async () => {
+  const folder = new URL('../../../src/s3/', import.meta.url);
+  const names = await readdir(folder, { recursive: true });
+  const files = names.filter((name) => name.endsWith('.ts') && name !== 'limits.ts');
+  const text = (await Promise.all(files.map((name) => readFile(new URL(name, folder), 'utf8')))).join('\n');
+  for (const code of Object.keys(S3_CODES)) {
+    // Once as a name of the table; a use is the quoted name.
+    assert.ok(text.includes(`'${code}'`) || ABOVE_S3.codes.includes(code), code);
+  }
+  for (const name of Object.keys(LIMITS)) {
+    assert.ok(text.includes(`LIMITS.${name}`) || ABOVE_S3.limits.includes(name), name);
+  }
+});
+
+/** Kept by the listener, from the same constants. */
+const ABOVE_S3 = { codes: [] as string[], limits: ['headersMax', 'headerBytesMax'] };
 
 test('only what a repetition can help has a Retry-After, and then it is a 503', () => {
   for (const name of ERROR_CODES) {

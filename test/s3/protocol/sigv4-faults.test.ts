@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import type { Credential } from '../../../src/config/types.ts';
+import { PEER_LISTENER_LIMITS } from '../../../src/routing/limits.ts';
 import { S3Error } from '../../../src/s3/errors.ts';
-import { LIMITS } from '../../../src/s3/limits.ts';
 import { createAuthenticator } from '../../../src/s3/sigv4/authenticate.ts';
 import { authenticator, EMPTY_SHA256, EXAMPLE, EXAMPLE_MS, request } from './requests.ts';
 
@@ -128,7 +128,9 @@ const ROWS: readonly (readonly [
   ['a second host', [...Object.entries(GOOD).flat(), 'Host', 'h'], 'SignatureDoesNotMatch', 403],
   [
     'a flood of headers',
-    Array.from({ length: 2 * (LIMITS.headersMax.value + 1) }, (_, index) => (index % 2 === 0 ? `h${index}` : 'v')),
+    Array.from({ length: 2 * (PEER_LISTENER_LIMITS.headersMax + 1) }, (_, index) =>
+      index % 2 === 0 ? `h${index}` : 'v',
+    ),
     'RequestHeaderSectionTooLarge',
     400,
   ],
