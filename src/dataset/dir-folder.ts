@@ -75,7 +75,8 @@ export async function writeMeta(folder: string, meta: Meta): Promise<void> {
   await writeDurable(metaFile(folder), `${JSON.stringify({ format: DIR_FORMAT, ...meta }, null, 1)}\n`);
 }
 
-async function readJson(path: string): Promise<object | null> {
+/** @throws VERSION_UNSUPPORTED, STORAGE_CORRUPT; null when there is no such file. */
+export async function readJson(path: string): Promise<object | null> {
   let text: string;
   try {
     text = await fs.readFile(path, 'utf8');

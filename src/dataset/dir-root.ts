@@ -7,8 +7,8 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { ZringError } from '../common/errors.ts';
-import { exists, fsyncPath, isMarkAlive, isNotFound, processMark, readdirOrEmpty, writeDurable } from './dir-files.ts';
-import { DIR_FORMAT, type Meta, metaFolder, writeMeta } from './dir-folder.ts';
+import { exists, fsyncPath, isMarkAlive, processMark, readdirOrEmpty, writeDurable } from './dir-files.ts';
+import { DIR_FORMAT, type Meta, metaFolder, readJson, writeMeta } from './dir-folder.ts';
 
 const MARKER = '.zring-root';
 const NEW = '.new-';
@@ -25,10 +25,10 @@ export interface DirRoot {
   remove(name: string): Promise<void>;
 }
 
-export async function openDirRoot(location: string): Promise<DirRoot> {
+export async function openDirRoot(location: string, cluster: string): Promise<DirRoot> {
   if (!(await exists(location))) await fs.mkdir(location, { mode: 0o700 });
   const path = await fs.realpath(location);
-  await ensureMarker(path);
+  await ensureMarker(path, cluster);
   await clearAbandoned(path);
   const { dev, ino } = await fs.stat(path);
   const mark = await processMark();
@@ -82,19 +82,13 @@ export async function openDirRoot(location: string): Promise<DirRoot> {
   return root;
 }
 
-async function ensureMarker(root: string): Promise<void> {
+async function ensureMarker(root: string, cluster: string): Promise<void> {
   const path = join(root, MARKER);
-  const text = await fs.readFile(path, 'utf8').catch((error: unknown) => {
-    if (isNotFound(error)) return null;
-    throw error;
-  });
-  if (text === null) return writeDurable(path, `${JSON.stringify({ format: DIR_FORMAT })}\n`);
-  const format = Number(/"format":(\d+)/.exec(text)?.[1] ?? Number.NaN);
-  if (!(format <= DIR_FORMAT)) {
-    throw new ZringError('VERSION_UNSUPPORTED', `${path} has format ${format}, known: ${DIR_FORMAT}`, {
-      subject: root,
-    });
-  }
+  const marker = await readJson(path);
+  if (marker === null) return writeDurable(path, `${JSON.stringify({ format: DIR_FORMAT, cluster })}\n`);
+  const owner = (marker as { cluster?: unknown }).cluster;
+  if (owner === cluster) return;
+  throw new ZringError('CONFIG_REFUSED', `${root} belongs to cluster ${owner}, not ${cluster}`, { subject: root });
 }
 
 async function clearAbandoned(root: string): Promise<void> {

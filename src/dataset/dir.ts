@@ -46,9 +46,13 @@ import {
 /** What a listing may spend on measuring datasets. */
 const MEASURE_BUDGET_MS = 500;
 
-export async function openDirDriver(location: string, nowMs: () => number = Date.now): Promise<DatasetDriver> {
+export async function openDirDriver(
+  location: string,
+  cluster: string,
+  nowMs: () => number = Date.now,
+): Promise<DatasetDriver> {
   try {
-    return new DirDriver(await openDirRoot(location), nowMs);
+    return new DirDriver(await openDirRoot(location, cluster), nowMs);
   } catch (error) {
     throw storageError(error, `dir:${location}`);
   }

@@ -22,3 +22,29 @@ export function storageError(error: unknown, subject: string): unknown {
   const known = code === undefined ? undefined : SYSTEM_CODES[code];
   return known ? new ZringError(known, `${subject}: ${message}`, { cause: error, subject }) : error;
 }
+
+/** First match wins. Sources: z = zfs-fuse 0.7.0, o = OpenZFS 2.1.11 on Linux, both = the same words. */
+const ZFS_PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
+  [
+    /Connection refused|failed to initialize ZFS library|ZFS modules? (is|are|cannot)|\/dev\/zfs/,
+    'STORAGE_UNAVAILABLE',
+  ],
+  [/I\/O is (currently )?suspended|I\/O error|pool is read-?only|no such pool/i, 'STORAGE_UNAVAILABLE'],
+  [/permission denied|Operation not permitted|only be mounted by root|must be superuser/i, 'STORAGE_PERMISSION'],
+  [/out of space|No space left|quota exceeded/i, 'STORAGE_FULL'],
+  [/has been modified\s+since most recent snapshot|does not\s+match incremental source/, 'DATASET_DIVERGED'],
+  [/destination '[^']*' exists|already exists/, 'DATASET_ALREADY_EXISTS'],
+  [
+    /invalid (backup )?stream|failed to read from stream|incomplete stream|checksum mismatch|unsupported feature/,
+    'STREAM_INVALID',
+  ],
+  [/is busy|umount failed|target is busy/, 'DATASET_BUSY'],
+  [/does not exist|could not find any snapshots/, 'DATASET_NOT_FOUND'],
+];
+
+/** What ZFS said, as ours. Anything unknown is STORAGE_UNAVAILABLE: the storage did not do what was asked. */
+export function zfsError(what: string, stderr: string, subject: string): ZringError {
+  const code = ZFS_PATTERNS.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'STORAGE_UNAVAILABLE';
+  const said = stderr.trim().split('\n').slice(0, 3).join(' ').slice(0, 400);
+  return new ZringError(code, `${what}: ${said || 'failed without a word'}`, { subject });
+}

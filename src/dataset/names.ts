@@ -85,10 +85,10 @@ export function requireProperties(properties: Readonly<Record<string, string | n
   }
 }
 
-/** The configured storage root of the zfs driver, e.g. `tank/zring`. */
+/** The configured storage root of the zfs driver, e.g. `tank/zring`; a whole pool is one too. */
 export function requireZfsRoot(location: string): string {
   const parts = location.split('/');
-  if (parts.length < 2 || !parts.every((part) => POOL_COMPONENT.test(part))) {
+  if (!parts.every((part) => POOL_COMPONENT.test(part))) {
     refuse('storage root (want pool/dataset)', location);
   }
   zfsName(location, 'x'.repeat(63));

@@ -52,6 +52,7 @@ export function zfsFuseMissing(): string | null {
   return null;
 }
 
+// Entering a mount namespace leads to its root folder: --wd leads back.
 /** Both exec: the pid of the child is the command's, and the kernel ends it with this process, however that ends. */
 const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
@@ -74,7 +75,18 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
   running.add(killSync);
 
   const inside = (command: string, args: readonly string[], spawnOptions: SpawnOptions = {}) =>
-    spawn('nsenter', [`--mount=/proc/${pid}/ns/mnt`, '--', ...DIES_WITH_US, command, ...args], spawnOptions);
+    spawn(
+      'nsenter',
+      [
+        `--mount=/proc/${pid}/ns/mnt`,
+        `--wd=${spawnOptions.cwd ?? process.cwd()}`,
+        '--',
+        ...DIES_WITH_US,
+        command,
+        ...args,
+      ],
+      spawnOptions,
+    );
 
   const runInside = (command: string, args: readonly string[]) =>
     outputOf(inside(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }), `${command} ${args.join(' ')}`);

@@ -1,0 +1,405 @@
+// Dataset driver on ZFS through its commands: OpenZFS 2.x, and zfs-fuse (pool version 23) as the least that is supported.
+// Owns the datasets below its root that carry `zring:id` (source local), staging names, and `_zring`; every other dataset
+// is somebody else's. Keeps nothing of the pool in memory. This file has the order of steps; zfs-datasets.ts the steps.
+//
+// Facts that shaped it (tried on zfs-fuse 0.7.0 and OpenZFS 2.1.11):
+// - `guid` and `createtxg` are answered by `zfs get` on both when asked for by name (zfs-fuse leaves them out of `all`).
+// - zfs-fuse: `readonly=on` with an open file ends with status 0 and changes nothing; an unmount is reported before the
+//   dataset is free; `zfs holds` needs a file that Debian does not ship; `zfs set` takes one property; an increment
+//   received into a dataset that does not exist goes into whichever dataset of the pool has the base, so existence is
+//   checked first, under the lock. OpenZFS ends with status 0 when it is given an increment a second time.
+// - A copy that is mounted for reading has to be read-only: an access time would count as a change and block increments.
+// - Mounting needs root on Linux, even where `zfs allow` delegates everything else.
+import type { Readable } from 'node:stream';
+import { isZringError, ZringError } from '../common/errors.ts';
+import type {
+  Capabilities,
+  DatasetDriver,
+  DatasetInfo,
+  ReceiveResult,
+  SendStream,
+  SnapshotInfo,
+  Usage,
+} from './driver.ts';
+import { createKeyedMutex } from './mutex.ts';
+import {
+  isDatasetName,
+  isStagingName,
+  requireDatasetName,
+  requireFirstCopyName,
+  requireGuid,
+  requireHoldTag,
+  requireProperties,
+  requirePublishable,
+  requireSnapshotName,
+  STATE_NAME,
+  zfsName,
+  zfsSnapshotName,
+} from './names.ts';
+import type { ZfsCommands } from './zfs-commands.ts';
+import { CREATING, type Found, foundOf, INFO_PROPERTIES, infoOf, isOurs, ZfsDatasets } from './zfs-datasets.ts';
+import { numberOf, ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
+import type { ZfsFlavour } from './zfs-probe.ts';
+import { ourTags } from './zfs-snapshots.ts';
+import { invalid, type ZfsStreamBegin } from './zfs-stream.ts';
+import { abortWith, openIncoming, receiveStream, sendStream } from './zfs-transfer.ts';
+
+/**
+ * For the index: two pages of LMDB. The smallest record that compression can shrink on disks with 4 KiB sectors, and a
+ * changed page drags one neighbour along at most; 16 KiB would rewrite four pages for one.
+ */
+const INDEX_RECORD = 'recordsize=8K';
+/** For data files, written once and read in order. */
+const DATA_RECORD = 'recordsize=128K';
+
+export class ZfsDriver implements DatasetDriver {
+  readonly kind = 'zfs';
+  readonly storage: string;
+  readonly capabilities: Capabilities;
+  readonly #root: string;
+  readonly #flavour: ZfsFlavour;
+  readonly #commands: ZfsCommands;
+  readonly #datasets: ZfsDatasets;
+  readonly #mark: string;
+  readonly #usageTimeoutMs: number;
+  readonly #mutex = createKeyedMutex();
+
+  constructor(options: {
+    root: string;
+    flavour: ZfsFlavour;
+    commands: ZfsCommands;
+    /** Of this process, for what it leaves unfinished. */
+    mark: string;
+    usageTimeoutMs: number;
+  }) {
+    this.#root = options.root;
+    this.#flavour = options.flavour;
+    this.#commands = options.commands;
+    this.#datasets = new ZfsDatasets(options.root, options.commands, options.flavour.modern);
+    this.#mark = options.mark;
+    this.#usageTimeoutMs = options.usageTimeoutMs;
+    this.storage = `zfs:${options.root}`;
+    this.capabilities = options.flavour.capabilities;
+  }
+
+  async list(): Promise<readonly DatasetInfo[]> {
+    return (await this.#children()).filter((found) => isDatasetName(found.name) && isOurs(found)).map(infoOf);
+  }
+
+  async get(name: string): Promise<DatasetInfo | null> {
+    const found = await this.#datasets.find(requireDatasetName(name));
+    return found && infoOf(found);
+  }
+
+  async create(
+    name: string,
+    properties: Record<string, string>,
+    init: (path: string) => Promise<void>,
+  ): Promise<DatasetInfo> {
+    const full = zfsName(this.#root, requireDatasetName(name));
+    requireProperties(properties);
+    return this.#mutex.run([name], async () => {
+      await this.#datasets.clearUnfinished(name);
+      // zring:id goes last: until then, a crash leaves what the next start (or the next create) removes.
+      const { id, ...others } = properties;
+      const own = Object.entries({ ...others, [CREATING]: this.#mark });
+      await this.#createDataset(full, [
+        INDEX_RECORD,
+        ...this.#settings(),
+        ...own.map(([key, value]) => `${PREFIX}${key}=${value}`),
+      ]);
+      try {
+        await this.#datasets.mount(full);
+        await init(await this.#datasets.provePath(full));
+        await this.#commands.set(full, [DATA_RECORD, ...(id === undefined ? [] : [`${PREFIX}id=${id}`])]);
+        await this.#commands.zfs(['inherit', `${PREFIX}${CREATING}`, full], name);
+        return infoOf(await this.#datasets.require(name));
+      } catch (error) {
+        await this.#datasets.unmount(full).catch(() => {});
+        await this.#commands.tryZfsPatiently(['destroy', full]);
+        throw error;
+      }
+    });
+  }
+
+  async open(name: string, options: { id: string; readonly: boolean }): Promise<{ readonly path: string }> {
+    return this.#change(name, async (found) => {
+      if (found.own.id !== options.id) {
+        throw new ZringError('MOUNT_INVALID', `${found.full} has id ${found.own.id}, not ${options.id}`, {
+          subject: name,
+        });
+      }
+      if (found.readonly !== options.readonly) await this.#datasets.applyReadonly(found, options.readonly);
+      if (!found.mounted) await this.#datasets.mount(found.full);
+      return { path: await this.#datasets.provePath(found.full) };
+    });
+  }
+
+  async close(name: string): Promise<void> {
+    requireDatasetName(name);
+    await this.#mutex.run([name], async () => {
+      const found = await this.#datasets.find(name);
+      if (found?.mounted) await this.#datasets.unmount(found.full);
+    });
+  }
+
+  async setReadonly(name: string, readonly: boolean): Promise<void> {
+    await this.#change(name, (found) => this.#datasets.applyReadonly(found, readonly));
+  }
+
+  async setProperties(name: string, properties: Record<string, string | null>): Promise<void> {
+    requireProperties(properties);
+    await this.#change(name, async ({ full }) => {
+      const set = Object.entries(properties).filter((entry) => entry[1] !== null);
+      await this.#commands.set(
+        full,
+        set.map(([key, value]) => `${PREFIX}${key}=${value}`),
+      );
+      for (const [key, value] of Object.entries(properties)) {
+        if (value === null) await this.#commands.zfs(['inherit', `${PREFIX}${key}`, full], name);
+      }
+    });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const target = zfsName(this.#root, requireDatasetName(to));
+    requireDatasetName(from);
+    await this.#mutex.run([from, to], async () => {
+      const found = await this.#datasets.require(from);
+      requirePublishable(from, to, found.own.id);
+      await this.#datasets.clearUnfinished(to);
+      await this.#requireFree(target);
+      // A received dataset has none of these; set here too, for a crash may have come right after receiving.
+      if (isStagingName(from)) await this.#commands.set(found.full, [DATA_RECORD, ...this.#settings()]);
+      if (found.mounted) await this.#datasets.unmount(found.full);
+      await this.#commands.zfsPatiently(['rename', found.full, target], from);
+    });
+  }
+
+  async destroy(name: string): Promise<void> {
+    const full = zfsName(this.#root, requireDatasetName(name));
+    await this.#mutex.run([name], async () => {
+      if (!(await this.#datasets.exists(full))) return;
+      const found = await this.#datasets.require(name);
+      const inside = await this.#commands.get(full, 'type', { depth: 1 });
+      const child = [...inside.keys()].find((other) => other.startsWith(`${full}/`));
+      // `destroy -r` is for the snapshots: a dataset that somebody made in ours is not ours to destroy.
+      if (child) throw new ZringError('DATASET_BUSY', `${full} has another dataset in it: ${child}`, { subject: name });
+      if (found.mounted) await this.#datasets.unmount(full);
+      for (const [snapshot, tags] of ourTags(await this.#commands.get(full, 'all', { depth: 1, localOnly: true }))) {
+        for (const tag of tags) await this.#datasets.releaseSnapshot(snapshot, tag);
+      }
+      const holds = await this.#commands.get(full, 'userrefs', { depth: 1 });
+      const held = [...holds].find(([, values]) => numberOf(values, 'userrefs') > 0);
+      if (held) throw new ZringError('SNAPSHOT_HELD', `${held[0]} is held by somebody else`, { subject: name });
+      await this.#commands.zfsPatiently(['destroy', '-r', full], name);
+    });
+  }
+
+  async snapshot(name: string, snapshot: string): Promise<SnapshotInfo> {
+    const full = this.#snapshotName(name, snapshot);
+    return this.#change(name, async () => {
+      await this.#commands.zfs(['snapshot', full], name);
+      return this.#datasets.requireSnapshot(name, snapshot);
+    });
+  }
+
+  async snapshots(name: string): Promise<readonly SnapshotInfo[]> {
+    await this.#datasets.require(requireDatasetName(name));
+    return this.#datasets.snapshots(name);
+  }
+
+  async destroySnapshot(name: string, snapshot: string): Promise<void> {
+    const full = this.#snapshotName(name, snapshot);
+    await this.#change(name, async () => {
+      const found = (await this.#datasets.snapshots(name)).find((candidate) => candidate.name === snapshot);
+      if (!found) return;
+      if (found.holds > 0) throw new ZringError('SNAPSHOT_HELD', `${full} is held`, { subject: name });
+      await this.#commands.zfs(['destroy', full], name);
+    });
+  }
+
+  async hold(name: string, snapshot: string, tag: string): Promise<void> {
+    const full = this.#snapshotName(name, snapshot);
+    requireHoldTag(tag);
+    await this.#change(name, async () => {
+      await this.#datasets.requireSnapshot(name, snapshot);
+      await this.#datasets.holdSnapshot(full, tag);
+    });
+  }
+
+  async release(name: string, snapshot: string, tag: string): Promise<void> {
+    const full = this.#snapshotName(name, snapshot);
+    requireHoldTag(tag);
+    await this.#change(name, async () => {
+      await this.#datasets.requireSnapshot(name, snapshot);
+      await this.#datasets.releaseSnapshot(full, tag);
+    });
+  }
+
+  async send(
+    name: string,
+    options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal },
+  ): Promise<SendStream> {
+    const args = await this.#sendArgs(name, options);
+    return sendStream(this.#commands, ['send', ...args], this.#snapshotName(name, options.snapshot), options.signal);
+  }
+
+  async estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null> {
+    const args = await this.#sendArgs(name, options);
+    return this.#flavour.modern ? parseSendEstimate(await this.#commands.zfs(['send', '-nP', ...args], name)) : null;
+  }
+
+  async receive(
+    name: string,
+    stream: Readable,
+    options: { incremental: boolean; signal?: AbortSignal },
+  ): Promise<ReceiveResult> {
+    requireDatasetName(name);
+    if (!options.incremental) requireFirstCopyName(name);
+    // From the first moment, for the stream may fail while we wait for the lock; its reader is told all the same.
+    stream.on('error', () => {});
+    abortWith(options.signal, stream, name);
+    try {
+      return await this.#mutex.run([name], () =>
+        options.incremental ? this.#receiveStep(name, stream) : this.#receiveFull(name, stream),
+      );
+    } catch (error) {
+      if (!options.signal?.aborted) throw error;
+      throw new ZringError('ABORTED', `receiving ${name} was stopped`, { cause: error, subject: name });
+    } finally {
+      stream.destroy();
+    }
+  }
+
+  async usage(): Promise<Usage> {
+    const pool = this.#root.split('/')[0] ?? '';
+    try {
+      const health = (
+        await this.#commands.zpool(['list', '-H', '-o', 'health', pool], pool, this.#usageTimeoutMs)
+      ).trim();
+      const read = async (dataset: string) =>
+        (await this.#commands.find(dataset, 'used,available', this.#usageTimeoutMs)) ?? new Map();
+      const [whole, root] = [await read(pool), await read(this.#root)];
+      return {
+        totalBytes: numberOf(whole, 'used') + numberOf(whole, 'available'),
+        freeBytes: numberOf(root, 'available'),
+        health: ['ONLINE', 'DEGRADED'].includes(health) ? 'ok' : `pool ${pool} is ${health}`,
+      };
+    } catch (error) {
+      return { totalBytes: 0, freeBytes: 0, health: isZringError(error) ? error.message : String(error) };
+    }
+  }
+
+  async stateFolder(): Promise<string> {
+    const full = zfsName(this.#root, STATE_NAME);
+    return this.#mutex.run([STATE_NAME], async () => {
+      // Only small databases: the record size stays small.
+      if (!(await this.#datasets.exists(full))) await this.#createDataset(full, [INDEX_RECORD, ...this.#settings()]);
+      await this.#datasets.mount(full);
+      return this.#datasets.provePath(full);
+    });
+  }
+
+  async shutdown(): Promise<void> {}
+
+  /** Removes what processes that are gone left of creating datasets. Once, at start. */
+  async clearUnfinished(): Promise<void> {
+    for (const found of await this.#children()) {
+      const isUnfinished = found.own[CREATING] !== undefined && found.own.id === undefined && isDatasetName(found.name);
+      if (isUnfinished) await this.#mutex.run([found.name], () => this.#datasets.clearUnfinished(found.name));
+    }
+  }
+
+  /** Two commands, whatever the number: what was set on each, and what ZFS knows of each. */
+  async #children(): Promise<Found[]> {
+    const [set, known] = await Promise.all([
+      this.#commands.get(this.#root, 'all', { depth: 1, localOnly: true }),
+      this.#commands.get(this.#root, INFO_PROPERTIES, { depth: 1 }),
+    ]).catch((error: unknown) => {
+      // Never an empty list: of an exported pool ZFS says that the dataset does not exist.
+      if (!isZringError(error, 'DATASET_NOT_FOUND')) throw error;
+      throw new ZringError('STORAGE_UNAVAILABLE', `${this.#root} is gone`, { cause: error, subject: this.#root });
+    });
+    const children = [...known].filter(([full]) => full.startsWith(`${this.#root}/`) && !full.includes('@'));
+    return children
+      .map(([full, values]) =>
+        foundOf(this.#root, full, values, ownProperties(set.get(full) ?? new Map()), this.#flavour.modern),
+      )
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #settings(): string[] {
+    return [`compression=${this.#flavour.compression}`, 'atime=off', 'canmount=noauto'];
+  }
+
+  #snapshotName(name: string, snapshot: string): string {
+    return zfsSnapshotName(this.#root, requireDatasetName(name), requireSnapshotName(snapshot));
+  }
+
+  async #createDataset(full: string, settings: readonly string[]): Promise<void> {
+    await this.#commands.zfs(['create', ...settings.flatMap((setting) => ['-o', setting]), full], full);
+  }
+
+  async #requireFree(full: string): Promise<void> {
+    if (!(await this.#datasets.exists(full))) return;
+    throw new ZringError('DATASET_ALREADY_EXISTS', `${full} exists already`, { subject: full });
+  }
+
+  async #change<T>(name: string, task: (found: Found) => Promise<T>): Promise<T> {
+    requireDatasetName(name);
+    return this.#mutex.run([name], async () => task(await this.#datasets.require(name)));
+  }
+
+  async #sendArgs(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<string[]> {
+    const full = this.#snapshotName(name, options.snapshot);
+    const fromGuid = options.fromGuid === null ? null : requireGuid(options.fromGuid);
+    const snapshots = await this.snapshots(name);
+    const to = snapshots.find((snapshot) => snapshot.name === options.snapshot);
+    if (!to) throw new ZringError('SNAPSHOT_NOT_FOUND', `${full} does not exist`, { subject: name });
+    // Blocks travel as they lie on disk: neither end compresses them again.
+    const flags = this.#flavour.modern ? ['-c'] : [];
+    if (fromGuid === null) return [...flags, full];
+    const from = snapshots.find((snapshot) => snapshot.guid === fromGuid && snapshot.order < to.order);
+    if (!from) {
+      throw new ZringError('SNAPSHOT_NOT_FOUND', `${name} has no snapshot ${fromGuid} before ${to.name}`, {
+        subject: name,
+      });
+    }
+    return [...flags, '-i', `@${from.name}`, full];
+  }
+
+  async #receiveFull(name: string, stream: Readable): Promise<ReceiveResult> {
+    const full = zfsName(this.#root, name);
+    await this.#requireFree(full);
+    const incoming = await openIncoming(stream);
+    if (incoming.begin.fromGuid !== null) throw invalid('is an increment, a full one was expected');
+    const bytes = await receiveStream(this.#commands, ['receive', '-u', full], incoming, name);
+    await this.#commands.set(full, ['readonly=on', DATA_RECORD, ...this.#settings()]);
+    return { bytes, snapshot: await this.#requireReceived(name, incoming.begin) };
+  }
+
+  async #receiveStep(name: string, stream: Readable): Promise<ReceiveResult> {
+    const found = await this.#datasets.require(name);
+    const incoming = await openIncoming(stream);
+    const { begin } = incoming;
+    if (begin.fromGuid === null) throw invalid('is a full one, an increment was expected');
+    const newest = (await this.#datasets.snapshots(name)).at(-1);
+    if (newest?.guid !== begin.fromGuid) {
+      const has = newest ? `${newest.name} (${newest.guid})` : 'none';
+      throw new ZringError('DATASET_DIVERGED', `${found.full}: newest snapshot is ${has}, not ${begin.fromGuid}`, {
+        subject: name,
+      });
+    }
+    if (found.mounted) await this.#datasets.unmount(found.full);
+    const bytes = await receiveStream(this.#commands, ['receive', '-u', found.full], incoming, name);
+    return { bytes, snapshot: await this.#requireReceived(name, begin) };
+  }
+
+  /** A status of 0 is not taken for it: the snapshot with the stream's guid has to be there. */
+  async #requireReceived(name: string, begin: ZfsStreamBegin): Promise<SnapshotInfo> {
+    const snapshot = await this.#datasets.requireSnapshot(name, begin.snapshot);
+    if (snapshot.guid === begin.toGuid) return snapshot;
+    throw invalid(`ended well, but ${name}@${begin.snapshot} has guid ${snapshot.guid}, not ${begin.toGuid}`);
+  }
+}

@@ -1,0 +1,22 @@
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { runTestsInside } from '../../support/run-inside.ts';
+import { startZfsNamespace, zfsFuseMissing } from '../../support/zfs-fuse.ts';
+
+const missing = zfsFuseMissing();
+
+it('dataset driver contract: zfs on zfs-fuse', { skip: missing ?? false }, async (t) => {
+  const dir = await fs.mkdtemp(join(tmpdir(), 'zring-zfs-'));
+  const namespace = await startZfsNamespace({ dir, poolName: ['pa', 'pb'], sizeMiB: 256 });
+  try {
+    const file = fileURLToPath(new URL('zfs-inside.ts', import.meta.url));
+    const passed = await runTestsInside(namespace.spawnInside, file, { ZRING_TEST_POOLS: 'pa,pb' });
+    t.diagnostic(`${passed} tests passed inside the namespace`);
+  } finally {
+    await namespace.stop();
+    await fs.rm(dir, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,5 @@
+// Run by zfs-fuse.test.ts inside a namespace, and by test/openzfs in the guest; not a test file of its own.
+import { datasetContract } from './suite.ts';
+import { startZfsHarness } from './zfs-harness.ts';
+
+datasetContract('dataset driver contract: zfs', startZfsHarness);
