@@ -144,7 +144,8 @@ class PayloadReader implements Payload {
 
   /**
    * The source; a connection that breaks before the end is an incomplete body, whatever the error says.
-   * An early end of the iteration must not destroy the request: its socket carries the answer that says why.
+   * An early end of the iteration must not destroy the request, for that looks like a client that went away: the
+   * answer still has to go out on its socket, and the listener decides what becomes of the rest of the body.
    */
   async *#pull(): AsyncGenerator<Buffer, void, undefined> {
     if (this.declaredBytes === 0 && this.#decoder === null) return;

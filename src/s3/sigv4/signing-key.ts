@@ -18,8 +18,8 @@ export function deriveSigningKey(secret: string, scope: CredentialScope): Buffer
 
 /** Equal in time that does not depend on where they differ. A text that is no such signature never matches. */
 export function sameSignature(expectedHex: string, givenHex: string): boolean {
-  const expected = Buffer.from(expectedHex, 'latin1');
-  const given = Buffer.from(givenHex, 'latin1');
+  const expected = Buffer.from(expectedHex);
+  const given = Buffer.from(givenHex);
   return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
