@@ -51,7 +51,8 @@ function writeWhole(
     bodiless || head || 'content-length' in headers ? {} : { 'content-length': String(bytes) };
   response.writeHead(status, { ...length, ...headers });
   const sent = bodiless || head ? 0 : bytes;
-  if (sent > 0) response.end(body);
+  // As a buffer: Node writes the head in the encoding of a body that is a string, and header values are Latin-1.
+  if (sent > 0) response.end(typeof body === 'string' ? Buffer.from(body) : body);
   else response.end();
   return finished(exchange).then(() => ({ bytes: sent }));
 }
