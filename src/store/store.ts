@@ -232,7 +232,7 @@ export class LocalStore implements Store {
       checkKey(key);
       const previous = commit.object(key);
       checkCondition(key, previous, condition);
-      const blobs = blob.size > 0 ? [blob] : [];
+      const blobs = blob.size > 0 ? [withoutBytes(blob)] : [];
       return this.#replace(commit, previous, { key, size: blob.size, etag, blobs, partSizes: null, attributes });
     });
   }
@@ -415,4 +415,9 @@ export class LocalStore implements Store {
       reader.destroy(new ZringError('STORAGE_UNAVAILABLE', `${this.path} was closed`, { subject: this.path }));
     });
   }
+}
+
+/** What an entry keeps of a blob: not the body that waited for its commit. */
+function withoutBytes({ id, size, inline, blockChecksums }: Blob): Blob {
+  return { id, size, inline, blockChecksums };
 }
