@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isZringError } from '../../src/common/errors.ts';
+import { systemCommands } from '../../src/dataset/command.ts';
+
+const TIMEOUT_MS = 60_000;
+const node = (script: string, ...args: string[]) => [process.execPath, '-e', script, ...args];
+
+describe('commands', () => {
+  it('get their arguments as they are, in the C locale, with no shell in between', async () => {
+    const odd = '$(id) `id` "x" \'y\' ; & | * \\ \n';
+    const script = 'process.stdout.write(JSON.stringify([process.argv.slice(1), process.env.LC_ALL]))';
+    const { code, stdout } = await systemCommands.run(node(script, odd), { timeoutMs: TIMEOUT_MS });
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout), [[odd], 'C']);
+  });
+
+  it('report status and what they said', async () => {
+    const script = 'console.log("out"); console.error("err"); process.exitCode = 3';
+    const result = await systemCommands.run(node(script), { timeoutMs: TIMEOUT_MS });
+    assert.deepEqual(result, { code: 3, stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  it('that do not answer in time are given up', async () => {
+    const hanging = systemCommands.run(node('setInterval(() => {}, 1000)'), { timeoutMs: 50 });
+    await assert.rejects(hanging, (error: unknown) => {
+      return isZringError(error, 'STORAGE_UNAVAILABLE') && /not answering/.test(error.message);
+    });
+  });
+
+  it('that are not there are named', async () => {
+    const absent = systemCommands.run(['zring-no-such-program'], { timeoutMs: TIMEOUT_MS });
+    await assert.rejects(absent, (error: unknown) => {
+      return isZringError(error, 'STORAGE_UNAVAILABLE') && /not installed/.test(error.message);
+    });
+    await assert.rejects(systemCommands.stream(['zring-no-such-program'], 'out').exited, (error: unknown) =>
+      isZringError(error, 'STORAGE_UNAVAILABLE'),
+    );
+  });
+
+  it('keep only the beginning of an endless complaint', async () => {
+    const script = 'process.stderr.write("e".repeat(10_000_000))';
+    const { stderr } = await systemCommands.run(node(script), { timeoutMs: TIMEOUT_MS });
+    assert.ok(stderr.length > 0 && stderr.length <= 65_536, `${stderr.length}`);
+  });
+
+  it('take a stream and can be ended', async () => {
+    const copy = systemCommands.stream(node('process.stdin.resume()'), 'in');
+    copy.stdin?.write(Buffer.alloc(100_000));
+    copy.kill();
+    assert.equal((await copy.exited).code, null);
+  });
+});
