@@ -24,6 +24,8 @@ export interface ReaderOwner {
   readonly path: string;
   pin(id: string): void;
   unpin(id: string): void;
+  /** Whether the index has the blob; false for an entry that was replaced and swept since it was looked up. */
+  knows(id: string): boolean;
   readerDone(reader: ObjectReader): void;
 }
 
@@ -162,9 +164,9 @@ export class ObjectReader extends Readable {
     this.#descriptor = await new Promise<number>((resolve, reject) => {
       open(path, 'r', (error, descriptor) => (error ? reject(error) : resolve(descriptor)));
     }).catch((cause) => {
-      throw isErrno(cause, 'ENOENT')
-        ? new ZringError('STORAGE_CORRUPT', `blob ${id} has no file`, { cause, subject: id })
-        : storageError(cause, 'opening', path);
+      if (!isErrno(cause, 'ENOENT')) throw storageError(cause, 'opening', path);
+      const code = this.#owner.knows(id) ? 'STORAGE_CORRUPT' : 'OBJECT_MISSING';
+      throw new ZringError(code, `blob ${id} has no file`, { cause, subject: id });
     });
     this.#unpin(id);
   }

@@ -114,6 +114,7 @@ export class LocalStore implements Store {
       path: folder,
       pin: (id) => this.#sweeper.pin(id),
       unpin: (id) => this.#sweeper.unpin(id),
+      knows: (id) => index.get('blobs', idBytes(id)) !== undefined,
       readerDone: (reader) => this.#readers.delete(reader),
     };
     if (!this.readonly) this.#sweeper.start(!index.inherited.clean);
@@ -207,6 +208,7 @@ export class LocalStore implements Store {
 
   /** A commit that names a blob. When it is refused the blob is given up; when its outcome is unknown the file is kept. */
   async #commitBlob<Result>(blob: Blob, change: (commit: Commit) => Result): Promise<Result> {
+    this.#requireWritable();
     assert(blob instanceof PendingBlob && blob.owner === this.#blobOwner, 'a blob comes from this store');
     assert(blob.state === 'pending', `blob ${blob.id} is ${blob.state}`);
     blob.state = 'committed';
