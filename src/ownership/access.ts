@@ -17,6 +17,8 @@ export interface HeldDataset {
   readonly id: string;
   readonly store: Store;
   readonly createdMs: number;
+  /** Aborted when the dataset is taken away (a handoff that waited very long, a deposed copy): end the request. */
+  readonly signal?: AbortSignal;
   release(): void;
 }
 

@@ -67,3 +67,20 @@ export function isQuiet(state: CopyState): boolean {
   if (copy.role === 'receiving' || copy.role === 'prior') return !state.buried;
   return copy.role === 'owner' && !copy.promise && !copy.deleting && publicationOf(state).kind === 'current';
 }
+
+const PULL_PHASES: readonly Phase['at'][] = [
+  'claiming',
+  'copying',
+  'announcing',
+  'asking',
+  'finishing',
+  'preparing',
+  'committing',
+  'adopting',
+  'assuming',
+];
+
+/** This node is taking the dataset over. */
+export function isPullPhase(state: CopyState): boolean {
+  return PULL_PHASES.includes(state.phase.at);
+}

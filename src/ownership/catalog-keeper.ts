@@ -1,0 +1,226 @@
+// Keeps the catalog: follows the coordinator's changes, stores what it learns durably, reports after a new incarnation.
+// Owns the catalog and its entries in the node's DurableMap; the rules are catalog.ts. Nothing on a request's path waits
+// for it.
+//
+//   catalog/meta → incarnation, counter, cursor, complete, reported, left     catalog/record/<dataset> → entry
+//   catalog/tombstone/<id> → '1'
+import type { Coordinator, RecordPage } from '../cluster/coordinator.ts';
+import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from '../cluster/record.ts';
+import type { Clock } from '../common/clock.ts';
+import type { DurableMap } from '../common/durable-map.ts';
+import type { Logger } from '../telemetry/log.ts';
+import {
+  applyPage,
+  type Catalog,
+  type CatalogChange,
+  type CatalogEntry,
+  EMPTY_CATALOG,
+  enterIncarnation,
+  judgeContinuity,
+  learnAll,
+  markReported,
+} from './catalog.ts';
+
+export interface CatalogKeeperDeps {
+  readonly node: string;
+  readonly coordinator: Coordinator;
+  readonly disk: DurableMap;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly pageRecords: number;
+  /** Names whose knowledge changed; null = all (a new incarnation). */
+  readonly onChange: (datasets: readonly string[] | null) => void;
+}
+
+interface StoredMeta {
+  readonly version: 1;
+  readonly incarnation: string;
+  readonly counter: number;
+  readonly cursor: number;
+  readonly complete: boolean;
+  readonly reported: boolean;
+  readonly left: readonly string[];
+}
+
+interface StoredEntry {
+  readonly record: string;
+  readonly tag: string | null;
+  readonly behind: boolean;
+  /** The tag belongs to this incarnation. */
+  readonly incarnation: string;
+}
+
+export class CatalogKeeper {
+  readonly #deps: CatalogKeeperDeps;
+  #catalog: Catalog;
+  /** When the last round that read everything began, on the monotonic clock. */
+  #syncedMs = Number.NEGATIVE_INFINITY;
+  #mapEpoch = 0;
+  #syncing: Promise<void> | null = null;
+  #again = false;
+
+  constructor(deps: CatalogKeeperDeps) {
+    this.#deps = deps;
+    this.#catalog = load(deps.disk);
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  /** Epoch of the coordinator's map as last seen. */
+  get mapEpoch(): number {
+    return this.#mapEpoch;
+  }
+
+  isFresh(withinMs: number): boolean {
+    return this.#deps.clock.monotonicMs() - this.#syncedMs <= withinMs;
+  }
+
+  entry(dataset: string): CatalogEntry | null {
+    return this.#catalog.entries.get(dataset) ?? null;
+  }
+
+  isBuried(id: string): boolean {
+    return this.#catalog.tombstones.has(id);
+  }
+
+  /** Reads all changes. A call during a round makes one more round follow. Errors: those of the coordinator. */
+  sync(): Promise<void> {
+    if (this.#syncing) {
+      this.#again = true;
+      return this.#syncing;
+    }
+    this.#syncing = (async () => {
+      do {
+        this.#again = false;
+        await this.#round();
+      } while (this.#again);
+    })().finally(() => {
+      this.#syncing = null;
+    });
+    return this.#syncing;
+  }
+
+  async #round(): Promise<void> {
+    const { coordinator, clock, logger, pageRecords } = this.#deps;
+    const beganMs = clock.monotonicMs();
+    for (;;) {
+      const asked = this.#catalog.cursor;
+      const page: RecordPage = await coordinator.changesSince(asked, pageRecords);
+      const continuity = judgeContinuity(this.#catalog, page.state);
+      if (continuity.kind === 'regress') {
+        logger.error(
+          { seen: continuity.seen, counter: page.state.counter },
+          'the coordinator lost records that this node has seen; a new incarnation begins',
+        );
+        const state = await coordinator.declareRegress(continuity.seen);
+        if (state.incarnation === this.#catalog.incarnation) throw new Error('bug: a regress was declared in vain');
+        await this.#enter(state.incarnation);
+        continue;
+      }
+      if (continuity.kind === 'new') {
+        if (this.#catalog.incarnation !== '')
+          logger.warn(
+            { incarnation: page.state.incarnation },
+            'the coordinator has a new incarnation; reporting again',
+          );
+        await this.#enter(page.state.incarnation);
+        continue;
+      }
+      this.#mapEpoch = page.state.mapEpoch;
+      const change = applyPage(this.#catalog, page);
+      const moved =
+        change.catalog.cursor !== this.#catalog.cursor || change.catalog.complete !== this.#catalog.complete;
+      await this.#commit(change, moved);
+      if (page.cursor >= page.state.counter) break;
+    }
+    this.#syncedMs = beganMs;
+  }
+
+  async #enter(incarnation: string): Promise<void> {
+    this.#catalog = enterIncarnation(this.#catalog, incarnation);
+    await this.#deps.disk.commit([metaChange(this.#catalog)]);
+    this.#deps.onChange(null);
+  }
+
+  async #commit(change: CatalogChange, withMeta: boolean): Promise<void> {
+    this.#catalog = change.catalog;
+    const changes: { key: string; value: string }[] = [];
+    for (const dataset of change.changed) {
+      const entry = change.catalog.entries.get(dataset);
+      if (entry) changes.push({ key: recordKey(dataset), value: storeEntry(entry, change.catalog.incarnation) });
+    }
+    for (const id of change.buried) changes.push({ key: `catalog/tombstone/${id}`, value: '1' });
+    if (withMeta) changes.push(metaChange(change.catalog));
+    // Memory first: knowledge that is not yet on disk is still true, and what is lost is read again from the cursor.
+    if (change.changed.length > 0) this.#deps.onChange(change.changed);
+    if (changes.length > 0) await this.#deps.disk.commit(changes);
+  }
+
+  /** After a time without the coordinator: hints and changes may have been missed in ways that nobody foresaw. */
+  readAllAgain(): void {
+    this.#catalog = { ...this.#catalog, cursor: 0 };
+  }
+
+  /** Results of our own compare-and-set, and fresh reads. */
+  learn(tagged: TaggedRecord): void {
+    const change = learnAll(this.#catalog, [tagged]);
+    void this.#commit(change, false).catch((error: unknown) => {
+      this.#deps.logger.error({ err: error }, 'the catalog could not be stored');
+    });
+  }
+
+  /** A dataset id that never comes back; durable when it resolves. */
+  async remember(record: OwnershipRecord): Promise<void> {
+    this.#catalog = { ...this.#catalog, tombstones: new Set([...this.#catalog.tombstones, record.id]) };
+    await this.#deps.disk.commit([{ key: `catalog/tombstone/${record.id}`, value: '1' }]);
+  }
+
+  /** After everything owned here was published in this incarnation. */
+  async reported(): Promise<void> {
+    const { incarnation } = this.#catalog;
+    const state = await this.#deps.coordinator.markReported(this.#deps.node, incarnation);
+    const catalog = markReported(this.#catalog, state);
+    if (catalog === this.#catalog) return;
+    this.#catalog = catalog;
+    await this.#deps.disk.commit([metaChange(catalog)]);
+  }
+}
+
+function recordKey(dataset: string): string {
+  return `catalog/record/${dataset}`;
+}
+
+function storeEntry(entry: CatalogEntry, incarnation: string): string {
+  const stored: StoredEntry = {
+    record: serializeRecord(entry.record),
+    tag: entry.tag,
+    behind: entry.behind,
+    incarnation,
+  };
+  return JSON.stringify(stored);
+}
+
+function metaChange(catalog: Catalog): { key: string; value: string } {
+  const { incarnation, counter, cursor, complete, reported, left } = catalog;
+  const meta: StoredMeta = { version: 1, incarnation, counter, cursor, complete, reported, left };
+  return { key: 'catalog/meta', value: JSON.stringify(meta) };
+}
+
+function load(disk: DurableMap): Catalog {
+  const meta = disk.get('catalog/meta');
+  const base: StoredMeta = meta === undefined ? { version: 1, ...EMPTY_CATALOG } : (JSON.parse(meta) as StoredMeta);
+  const entries = new Map<string, CatalogEntry>();
+  for (const [key, text] of disk.entries('catalog/record/')) {
+    const stored = JSON.parse(text) as StoredEntry;
+    const record = parseRecord(stored.record, key.slice('catalog/record/'.length));
+    const same = stored.incarnation === base.incarnation;
+    entries.set(record.dataset, { record, tag: same ? stored.tag : null, behind: !same || stored.behind });
+  }
+  const tombstones = new Set<string>();
+  for (const [key] of disk.entries('catalog/tombstone/')) tombstones.add(key.slice('catalog/tombstone/'.length));
+  const { incarnation, counter, cursor, complete, reported, left } = base;
+  // What was owned is told again by every process that starts: publications may have been cut off.
+  return { incarnation, counter, cursor, complete, reported, left, entries, tombstones };
+}

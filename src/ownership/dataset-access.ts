@@ -1,0 +1,212 @@
+// The seam that routing and S3 use (access.ts), over the runners of this node: where is it, let me in, make it, remove it.
+// Owns nothing but the throttle of hints to homes; every answer is from memory, except for creation and removal.
+import type { Coordinator } from '../cluster/coordinator.ts';
+import type { OwnershipRecord } from '../cluster/record.ts';
+import type { Clock } from '../common/clock.ts';
+import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
+import { formatTerm } from '../common/term.ts';
+import { isDatasetName, isStagingName } from '../dataset/names.ts';
+import type { DatasetAccess, HeldDataset, Whereabouts } from './access.ts';
+import { liveRecords, presence } from './catalog.ts';
+import type { CatalogKeeper } from './catalog-keeper.ts';
+import type { EnterMode } from './gate.ts';
+import type { OwnershipLimits } from './limits.ts';
+import type { MapKeeper } from './map-keeper.ts';
+import type { DatasetRunner } from './runner.ts';
+import type { StorageWatch } from './storage-watch.ts';
+
+export interface AccessDeps {
+  readonly self: string;
+  readonly catalog: CatalogKeeper;
+  readonly map: MapKeeper;
+  readonly coordinator: Coordinator;
+  readonly clock: Clock;
+  readonly storage: StorageWatch;
+  readonly limits: OwnershipLimits;
+  readonly find: (dataset: string) => DatasetRunner | undefined;
+  readonly runner: (dataset: string) => DatasetRunner;
+  readonly isStopping: () => boolean;
+  /** False while another process holds this node's lease. */
+  readonly mayServe: () => boolean;
+  /** The dataset should live here and was asked for. */
+  readonly onTouched: (dataset: string) => void;
+  /** It lives here and should live there. */
+  readonly onAway: (dataset: string, home: string) => void;
+  readonly newId: () => string;
+  readonly onGateWait?: (seconds: number) => void;
+}
+
+export class LocalAccess implements DatasetAccess {
+  readonly #deps: AccessDeps;
+  readonly #awayToldMs = new Map<string, number>();
+
+  constructor(deps: AccessDeps) {
+    this.#deps = deps;
+  }
+
+  home(dataset: string): string | null {
+    return this.#deps.map.home(dataset, this.#live(dataset));
+  }
+
+  #live(dataset: string): OwnershipRecord | null {
+    const record = this.#deps.catalog.entry(dataset)?.record;
+    return record && record.phase !== 'deleted' && !this.#deps.catalog.isBuried(record.id) ? record : null;
+  }
+
+  locate(dataset: string): Whereabouts {
+    const { self, map, catalog, limits } = this.#deps;
+    const runner = this.#deps.find(dataset);
+    const verdict = runner?.verdict;
+    if (verdict && verdict.kind !== 'shut') return { kind: 'local' };
+    if (verdict?.kind === 'shut' && verdict.reason === 'conflict') {
+      return { kind: 'unavailable', reason: 'two datasets of this name exist; an operator has to decide' };
+    }
+    const record = this.#live(dataset);
+    const home = map.home(dataset, record);
+    if (record) {
+      if (record.owner === self)
+        return { kind: 'unavailable', reason: 'the record names this node, but no such copy is served here' };
+      if (home === self) this.#deps.onTouched(dataset);
+      return { kind: 'remote', node: record.owner, certain: true };
+    }
+    if (home === null) return { kind: 'unavailable', reason: 'no cluster map is known yet' };
+    if (home !== self) return { kind: 'remote', node: home, certain: false };
+    const found = presence(catalog.catalog, dataset, catalog.isFresh(limits.catalogFreshMs));
+    if (found === 'absent' && verdict?.kind !== 'shut') return { kind: 'absent' };
+    if (found === 'absent' && verdict?.kind === 'shut' && verdict.reason !== 'unresolved') return { kind: 'absent' };
+    return { kind: 'unavailable', reason: 'whether it exists cannot be proven now' };
+  }
+
+  notOwner(dataset: string): NotOwnerDetails {
+    const record = this.#live(dataset);
+    const owner = record && record.owner !== this.#deps.self ? record.owner : null;
+    return { epoch: this.#deps.map.epoch, owner, term: record ? formatTerm(record.term) : null };
+  }
+
+  async enter(dataset: string, mode: EnterMode): Promise<HeldDataset> {
+    this.#requireServing();
+    this.#deps.storage.check(mode);
+    const runner = this.#deps.find(dataset);
+    if (!runner) throw this.#refusal(dataset);
+    await this.#whenOpen(runner);
+    return this.#hold(runner, mode);
+  }
+
+  #hold(runner: DatasetRunner, mode: EnterMode): HeldDataset {
+    const { store, state, gate, dataset } = runner;
+    if (!store || !state.copy) throw new ZringError('DATASET_BUSY', `${dataset} is not open`, { subject: dataset });
+    const hold = gate.enter(mode);
+    runner.lastUsedMs = this.#deps.clock.monotonicMs();
+    this.#tellHome(dataset);
+    let released = false;
+    return {
+      dataset,
+      id: state.copy.id,
+      store,
+      createdMs: state.copy.createdMs,
+      signal: hold.controller.signal,
+      release() {
+        if (released) return;
+        released = true;
+        gate.leave(hold);
+      },
+    };
+  }
+
+  /** Returns, in the same turn of the loop in which the gate was seen open. */
+  async #whenOpen(runner: DatasetRunner): Promise<void> {
+    const { clock, limits } = this.#deps;
+    const beganMs = clock.monotonicMs();
+    let waited = false;
+    for (;;) {
+      const verdict = runner.verdict;
+      if (verdict.kind === 'open' && runner.store) break;
+      if (verdict.kind === 'shut') throw this.#refusal(runner.dataset, verdict.reason);
+      if (verdict.kind === 'wait' && verdict.open) runner.dispatch({ on: 'open' });
+      const leftMs = limits.gateWaitMs - (clock.monotonicMs() - beganMs);
+      if (leftMs <= 0 || runner.waiting >= limits.gateWaitersMax) throw this.#waitedInVain(runner);
+      waited = true;
+      if (!(await runner.changed(leftMs)) && runner.verdict.kind === 'wait') throw this.#waitedInVain(runner);
+      this.#requireServing();
+    }
+    if (waited) this.#deps.onGateWait?.((clock.monotonicMs() - beganMs) / 1000);
+  }
+
+  #waitedInVain(runner: DatasetRunner): ZringError {
+    const { dataset, state } = runner;
+    const promised = state.copy?.promise;
+    const options = { subject: dataset };
+    if (promised) return new ZringError('DATASET_UNAVAILABLE', `${dataset} is being handed to ${promised.to}`, options);
+    return new ZringError('DATASET_BUSY', `${dataset} is ${state.phase.at}`, options);
+  }
+
+  #refusal(dataset: string, reason: 'not-owner' | 'removed' | 'conflict' | 'unresolved' = 'not-owner'): ZringError {
+    const options = { subject: dataset };
+    if (reason === 'conflict')
+      return new ZringError('DATASET_UNAVAILABLE', `two datasets named ${dataset} exist`, options);
+    if (reason === 'unresolved') return new ZringError('CATALOG_INCOMPLETE', `${dataset} is being created`, options);
+    const where = this.locate(dataset);
+    if (where.kind === 'absent') return new ZringError('DATASET_MISSING', `${dataset} does not exist`, options);
+    if (where.kind === 'unavailable') {
+      const code = this.#live(dataset) ? 'DATASET_UNAVAILABLE' : 'CATALOG_INCOMPLETE';
+      return new ZringError(code, `${dataset}: ${where.reason}`, options);
+    }
+    return new ZringError('NOT_OWNER', `${dataset} is not owned here`, { ...options, details: this.notOwner(dataset) });
+  }
+
+  async create(dataset: string, documents: Record<string, unknown>): Promise<OwnershipRecord> {
+    const { self, map, coordinator, clock, storage, newId } = this.#deps;
+    if (!isDatasetName(dataset) || isStagingName(dataset)) {
+      throw new ZringError('DATASET_NAME_INVALID', `${dataset} cannot be a dataset`, { subject: dataset });
+    }
+    this.#requireServing();
+    // The home of an old map must not decide that something does not exist.
+    if ((await coordinator.state()).mapEpoch !== map.epoch) await map.sync();
+    const live = this.#live(dataset);
+    if (live) throw new ZringError('DATASET_EXISTS', `${dataset} exists`, { subject: dataset, details: live });
+    const home = map.home(dataset, null);
+    if (home !== self) {
+      const details: NotOwnerDetails = { epoch: map.epoch, owner: home, term: null };
+      throw new ZringError('NOT_OWNER', `${dataset} has its home on ${home}`, { subject: dataset, details });
+    }
+    storage.check('write');
+    const runner = this.#deps.runner(dataset);
+    const id = newId();
+    const made = await runner.request(
+      (request) => ({ on: 'create', request, id, createdMs: clock.wallMs() }),
+      documents,
+    );
+    return made as OwnershipRecord;
+  }
+
+  async remove(dataset: string): Promise<void> {
+    this.#requireServing();
+    this.#deps.storage.check('delete');
+    const runner = this.#deps.find(dataset);
+    if (!runner) throw this.#refusal(dataset);
+    await this.#whenOpen(runner);
+    await runner.request((request) => ({ on: 'remove', request }));
+  }
+
+  records(): { records: readonly OwnershipRecord[]; complete: boolean } {
+    const { catalog } = this.#deps;
+    const records = liveRecords(catalog.catalog).filter((record) => !catalog.isBuried(record.id));
+    return { records, complete: catalog.catalog.complete };
+  }
+
+  #requireServing(): void {
+    if (this.#deps.isStopping()) throw new ZringError('SHUTTING_DOWN', 'this node is stopping');
+    if (!this.#deps.mayServe())
+      throw new ZringError('NODE_ID_TAKEN', 'another process holds the lease of this node id');
+  }
+
+  #tellHome(dataset: string): void {
+    const { self, clock, limits } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (this.#awayToldMs.get(dataset) ?? Number.NEGATIVE_INFINITY) < limits.pokeEveryMs) return;
+    const home = this.home(dataset);
+    if (home === null || home === self) return;
+    this.#awayToldMs.set(dataset, nowMs);
+    this.#deps.onAway(dataset, home);
+  }
+}

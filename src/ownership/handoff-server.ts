@@ -1,0 +1,149 @@
+// The ownership methods that other nodes call: what is here, a snapshot to pull, its stream, the drain, the words about a
+// promise. Owns nothing; every answer comes from the machine of the dataset or from its disk. The record's word about who
+// pulls is checked by the machine (transitions), not here.
+import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
+import type { PeerMethods } from '../common/peer.ts';
+import { formatTerm } from '../common/term.ts';
+import type { DatasetDriver } from '../dataset/driver.ts';
+import { type CopyDescription, Fields, METHODS, writePromise } from './peer-messages.ts';
+import type { DatasetRunner } from './runner.ts';
+import { HOLD_TAG, isOurs, isStepOf, stepName } from './snapshot-names.ts';
+import type { Copy, HandoffPromise } from './state.ts';
+
+export interface HandoffServerDeps {
+  readonly driver: DatasetDriver;
+  readonly runner: (dataset: string) => DatasetRunner;
+  readonly salt: () => string;
+  readonly notOwner: (dataset: string) => NotOwnerDetails;
+  /** An owner says that this node is the home of the dataset. */
+  readonly onPoke: (dataset: string) => void;
+  readonly onSent?: (bytes: number) => void;
+}
+
+export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
+  const at = (request: unknown, method: string) => {
+    const fields = new Fields(request, method);
+    return { fields, runner: deps.runner(fields.dataset()), dataset: fields.dataset() };
+  };
+  return {
+    calls: {
+      [METHODS.describe]: async (request) => {
+        const { fields, runner } = at(request, METHODS.describe);
+        return describe(deps, runner, fields.id());
+      },
+      [METHODS.snapshot]: async (request, from) => {
+        const { fields, runner } = at(request, METHODS.snapshot);
+        return takeStep(deps, runner, { id: fields.id(), from, have: fields.textOrNull('have') });
+      },
+      [METHODS.drain]: async (request, from) => {
+        const { fields, runner } = at(request, METHODS.drain);
+        const id = fields.id();
+        const promise = await runner.request((key) => ({ on: 'drain', request: key, from, id }));
+        return writePromise(promise as HandoffPromise);
+      },
+      [METHODS.refuse]: async (request, from) => {
+        const { fields, runner } = at(request, METHODS.refuse);
+        const id = fields.id();
+        const n = fields.count('n');
+        return { verdict: await runner.request((key) => ({ on: 'refuse-asked', request: key, from, id, n })) };
+      },
+      [METHODS.released]: async (request, from) => {
+        const { fields, runner } = at(request, METHODS.released);
+        runner.dispatch({ on: 'told-released', from, id: fields.id(), n: fields.count('n') });
+        return {};
+      },
+      [METHODS.refused]: async (request, from) => {
+        const { fields, runner } = at(request, METHODS.refused);
+        runner.dispatch({ on: 'told-refused', from, id: fields.id(), n: fields.count('n') });
+        return {};
+      },
+      [METHODS.poke]: async (request) => {
+        deps.onPoke(at(request, METHODS.poke).dataset);
+        return {};
+      },
+    },
+    streams: {
+      [METHODS.stream]: async (request, from, signal) => {
+        const { fields, runner, dataset } = at(request, METHODS.stream);
+        const id = fields.id();
+        const options = { snapshot: fields.text('snapshot'), fromGuid: fields.textOrNull('fromGuid'), signal };
+        requireCopy(deps, runner, id);
+        if (!isOurs(options.snapshot)) {
+          throw new ZringError('SNAPSHOT_NOT_FOUND', `${options.snapshot} is not a snapshot of a move`, {
+            subject: dataset,
+          });
+        }
+        runner.dispatch({ on: 'contact', from });
+        const estimate = await deps.driver.estimateSend(dataset, options);
+        const { stream, done } = await deps.driver.send(dataset, options);
+        // A sender that fails after its last byte must not end the body well.
+        done.catch((error: Error) => stream.destroy(error));
+        stream.on('data', (chunk: Buffer) => deps.onSent?.(chunk.length)).pause();
+        return { head: { estimate }, body: stream };
+      },
+    },
+  };
+}
+
+async function describe(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Promise<CopyDescription> {
+  const { copy } = runner.state;
+  if (copy?.id !== id) return { role: null, term: null, promised: false, createdMs: 0, snapshots: [] };
+  const snapshots = await deps.driver.snapshots(runner.dataset);
+  return {
+    role: copy.role,
+    term: formatTerm(copy.term),
+    promised: copy.promise !== null,
+    createdMs: copy.createdMs,
+    snapshots: snapshots.map(({ name, guid }) => ({ name, guid })),
+  };
+}
+
+/** A snapshot for one copying round. `have` is what the puller already holds; its older steps are dropped. */
+async function takeStep(
+  deps: HandoffServerDeps,
+  runner: DatasetRunner,
+  request: { id: string; from: string; have: string | null },
+): Promise<{ name: string; guid: string }> {
+  const { driver, salt } = deps;
+  const { dataset } = runner;
+  const { copy } = runner.state;
+  requireOwner(deps, runner, request.id);
+  // Frozen already: what was promised is the newest there will be.
+  if (copy?.promise) return { name: copy.promise.snapshot, guid: copy.promise.guid };
+  return runner.onDisk(async () => {
+    const current = requireOwner(deps, runner, request.id);
+    if (current.promise) return { name: current.promise.snapshot, guid: current.promise.guid };
+    runner.dispatch({ on: 'contact', from: request.from });
+    await dropSteps(driver, dataset, request.from, request.have);
+    // An open store is copied through itself; a closed one stays closed while this queue runs.
+    const snapshot = await driver.snapshot(dataset, stepName(request.from, salt()), runner.store ?? undefined);
+    await driver.hold(dataset, snapshot.name, HOLD_TAG);
+    return { name: snapshot.name, guid: snapshot.guid };
+  });
+}
+
+export async function dropSteps(
+  driver: DatasetDriver,
+  dataset: string,
+  puller: string | null,
+  keepGuid: string | null,
+): Promise<void> {
+  for (const { name, guid } of await driver.snapshots(dataset)) {
+    const step = puller === null ? isOurs(name) : isStepOf(name, puller);
+    if (!step || guid === keepGuid) continue;
+    await driver.release(dataset, name, HOLD_TAG);
+    await driver.destroySnapshot(dataset, name);
+  }
+}
+
+function requireCopy(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Copy {
+  const { copy } = runner.state;
+  if (copy?.id === id) return copy;
+  throw new ZringError('NOT_OWNER', `no copy of ${runner.dataset} here`, { details: deps.notOwner(runner.dataset) });
+}
+
+function requireOwner(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Copy {
+  const copy = requireCopy(deps, runner, id);
+  if (copy.role === 'owner' && !copy.deleting) return copy;
+  throw new ZringError('NOT_OWNER', `${runner.dataset} is not owned here`, { details: deps.notOwner(runner.dataset) });
+}

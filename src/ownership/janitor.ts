@@ -1,0 +1,138 @@
+// Clears away what moves leave behind: prior copies whose time is over, snapshots that no move needs any more, datasets
+// renamed `_deleted-…`. Owns the list of leftovers. Never destroys what might be the only copy: a prior copy goes only
+// after the owner in the record, read afresh, has itself said that it holds the dataset at a higher term.
+import type { Coordinator } from '../cluster/coordinator.ts';
+import type { Clock } from '../common/clock.ts';
+import type { PeerTransport } from '../common/peer.ts';
+import { compareTerms, parseTerm } from '../common/term.ts';
+import type { DatasetDriver } from '../dataset/driver.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { OwnershipLimits } from './limits.ts';
+import { METHODS, readDescription } from './peer-messages.ts';
+import type { DatasetRunner } from './runner.ts';
+import { HOLD_TAG, isOurs } from './snapshot-names.ts';
+
+export interface JanitorDeps {
+  readonly self: string;
+  readonly driver: DatasetDriver;
+  readonly coordinator: Coordinator;
+  readonly peers: PeerTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: OwnershipLimits;
+  readonly runners: () => Iterable<DatasetRunner>;
+  readonly priorCopyMs: () => number;
+  /** This node should have it: a stale copy is worth keeping. */
+  readonly isHome: (dataset: string) => boolean;
+}
+
+export class Janitor {
+  readonly #deps: JanitorDeps;
+  readonly #leftovers = new Set<string>();
+  /** `receiving` copies that nothing happens to, since when (monotonic). */
+  readonly #idleSinceMs = new Map<string, number>();
+  #running: Promise<void> | null = null;
+
+  constructor(deps: JanitorDeps) {
+    this.#deps = deps;
+  }
+
+  leftover(name: string): void {
+    this.#leftovers.add(name);
+    void this.#destroyLeftovers();
+  }
+
+  get leftovers(): readonly string[] {
+    return [...this.#leftovers];
+  }
+
+  /** One round; never throws. Concurrent calls share one. */
+  round(): Promise<void> {
+    this.#running ??= this.#round().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #round(): Promise<void> {
+    await this.#destroyLeftovers();
+    for (const runner of this.#deps.runners()) {
+      try {
+        await this.#retire(runner);
+        await this.#dropSnapshots(runner);
+      } catch (error) {
+        this.#deps.logger.debug({ err: error, dataset: runner.dataset }, 'not cleared away yet');
+      }
+    }
+  }
+
+  async #destroyLeftovers(): Promise<void> {
+    const { driver, logger } = this.#deps;
+    for (const name of [...this.#leftovers]) {
+      try {
+        await driver.destroy(name);
+        this.#leftovers.delete(name);
+        logger.info({ name }, 'leftover destroyed');
+      } catch (error) {
+        logger.warn({ name, err: error }, 'leftover not destroyed yet');
+      }
+    }
+  }
+
+  async #retire(runner: DatasetRunner): Promise<void> {
+    const { copy, phase } = runner.state;
+    if (phase.at !== 'idle' || runner.pulling) return;
+    if (copy?.role !== 'prior' && copy?.role !== 'receiving') {
+      this.#idleSinceMs.delete(runner.dataset);
+      return;
+    }
+    if (!this.#isOver(runner)) return;
+    if (!(await this.#isSafeElsewhere(runner))) return;
+    this.#deps.logger.info({ dataset: runner.dataset, role: copy.role }, 'copy retired');
+    runner.dispatch({ on: 'retire', id: copy.id });
+  }
+
+  #isOver(runner: DatasetRunner): boolean {
+    const { clock, priorCopyMs, isHome } = this.#deps;
+    const { copy } = runner.state;
+    if (copy?.role === 'prior' && copy.priorSinceMs !== null)
+      return clock.wallMs() - copy.priorSinceMs >= priorCopyMs();
+    if (isHome(runner.dataset)) return false;
+    const since = this.#idleSinceMs.get(runner.dataset);
+    if (since === undefined) this.#idleSinceMs.set(runner.dataset, clock.monotonicMs());
+    return since !== undefined && clock.monotonicMs() - since >= priorCopyMs();
+  }
+
+  async #isSafeElsewhere(runner: DatasetRunner): Promise<boolean> {
+    const { self, coordinator, peers, limits } = this.#deps;
+    const { copy } = runner.state;
+    const record = (await coordinator.readRecord(runner.dataset))?.record;
+    if (!copy || !record || record.id !== copy.id) return false;
+    if (record.phase === 'deleted') return true;
+    if (record.owner === self || record.phase === 'draining' || record.target === self) return false;
+    const request = { dataset: runner.dataset, id: copy.id };
+    const theirs = readDescription(
+      await peers.call(record.owner, METHODS.describe, request, { timeoutMs: limits.peerCallMs }),
+    );
+    const term = parseTerm(theirs.term ?? '');
+    if (theirs.role !== 'owner' || theirs.promised || !term) return false;
+    // A prior copy is below its successor; a received one was never above its source.
+    return compareTerms(term, copy.term) > 0 || copy.role === 'receiving';
+  }
+
+  /** The base for moving back is kept as long as the copy it would meet there; then it only holds space. */
+  async #dropSnapshots(runner: DatasetRunner): Promise<void> {
+    const { driver, clock, priorCopyMs } = this.#deps;
+    const { copy, phase } = runner.state;
+    if (copy?.role !== 'owner' || copy.promise || phase.at !== 'idle') return;
+    const snapshots = await driver.snapshots(runner.dataset);
+    for (const snapshot of snapshots) {
+      if (!isOurs(snapshot.name) || clock.wallMs() - snapshot.createdMs < priorCopyMs()) continue;
+      await runner.onDisk(async () => {
+        if (runner.state.copy?.role !== 'owner' || runner.state.copy.promise) return;
+        await driver.release(runner.dataset, snapshot.name, HOLD_TAG);
+        await driver.destroySnapshot(runner.dataset, snapshot.name);
+      });
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// Keeps the membership map: the coordinator's, or the one remembered on this node's disk while there is none. Owns the map
+// in use, its ring, and the highest epoch ever seen; what should be committed is decided by cluster/map-change.ts.
+// A lower epoch is never followed (I4).
+import type { Coordinator } from '../cluster/coordinator.ts';
+import { type ClusterMap, parseMap, serializeMap } from '../cluster/map.ts';
+import { heardNodes, mapInputOf, planMapChange } from '../cluster/map-change.ts';
+import type { OwnershipRecord } from '../cluster/record.ts';
+import { createRing, type Ring } from '../cluster/ring.ts';
+import type { DurableMap } from '../common/durable-map.ts';
+import type { ZringError } from '../common/errors.ts';
+import type { Config } from '../config/types.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { liveRecords } from './catalog.ts';
+import type { CatalogKeeper } from './catalog-keeper.ts';
+
+export interface MapKeeperDeps {
+  readonly coordinator: Coordinator;
+  readonly disk: DurableMap;
+  readonly logger: Logger;
+  readonly catalog: CatalogKeeper;
+  readonly config: () => Config;
+  readonly onChange: () => void;
+}
+
+/** Lost races before a caller is told to try later: every loss means that another node has made progress. */
+const RACES_MAX = 16;
+
+const PREFERENCE_SHOWN = 3;
+
+export class MapKeeper {
+  readonly #deps: MapKeeperDeps;
+  #map: ClusterMap | null = null;
+  #ring: Ring | null = null;
+  #highestEpoch = 0;
+  /** Why the configuration of this node is not the map; null when it is, or is merely older. */
+  #refusal: ZringError | null = null;
+  #syncing: Promise<void> | null = null;
+
+  constructor(deps: MapKeeperDeps) {
+    this.#deps = deps;
+    const stored = deps.disk.get('map/current');
+    this.#highestEpoch = Number(deps.disk.get('map/highest-epoch') ?? 0);
+    if (stored !== undefined) this.#use(parseMap(stored));
+  }
+
+  get map(): ClusterMap | null {
+    return this.#map;
+  }
+
+  get epoch(): number {
+    return this.#map?.epoch ?? 0;
+  }
+
+  get refusal(): ZringError | null {
+    return this.#refusal;
+  }
+
+  /** Where the dataset should live: its pin while that node is up, else the ring. Null without a map. */
+  home(dataset: string, record: OwnershipRecord | null): string | null {
+    const map = this.#map;
+    if (!map || !this.#ring) return null;
+    const pin = record?.pin ?? null;
+    if (pin !== null && map.nodes.some((node) => node.id === pin && node.state === 'up')) return pin;
+    return this.#ring.home(dataset) || null;
+  }
+
+  /** Nodes in the order of the ring, the best few. */
+  preference(dataset: string): readonly string[] {
+    return this.#ring?.preference(dataset, PREFERENCE_SHOWN) ?? [];
+  }
+
+  isDraining(node: string): boolean {
+    return this.#map?.nodes.find((candidate) => candidate.id === node)?.state === 'draining';
+  }
+
+  has(node: string): boolean {
+    return this.#map?.nodes.some((candidate) => candidate.id === node) ?? false;
+  }
+
+  /** Brings coordinator, configuration and memory together. Errors: those of the coordinator. A refusal is kept, not thrown. */
+  sync(): Promise<void> {
+    this.#syncing ??= this.#sync().finally(() => {
+      this.#syncing = null;
+    });
+    return this.#syncing;
+  }
+
+  async #sync(): Promise<void> {
+    const { coordinator, logger, catalog, config } = this.#deps;
+    for (let races = 0; races < RACES_MAX; races++) {
+      const current = await coordinator.readMap();
+      const state = await coordinator.state();
+      const isFirst = catalog.catalog.incarnation === state.incarnation && catalog.catalog.left.length === 0;
+      const plan = planMapChange(mapInputOf(config()), {
+        current,
+        remembered: this.#map,
+        highestEpoch: this.#highestEpoch,
+        records: liveRecords(catalog.catalog),
+        heard: heardNodes(state, isFirst),
+      });
+      this.#refusal = plan.kind === 'refused' ? plan.error : null;
+      if (plan.kind === 'refused') {
+        logger.error({ code: plan.error.code, details: plan.error.details }, plan.error.message);
+        if (plan.map) await this.#adopt(plan.map);
+        return;
+      }
+      if (plan.kind !== 'commit') return this.#adopt(plan.map);
+      const result = await coordinator.commitMap(plan.expectedEpoch, plan.map);
+      if (result.ok) {
+        logger.info({ epoch: plan.map.epoch, reason: plan.reason }, 'cluster map committed');
+        return this.#adopt(result.value);
+      }
+    }
+  }
+
+  async #adopt(map: ClusterMap): Promise<void> {
+    if (map.epoch < this.#highestEpoch) {
+      this.#deps.logger.error(
+        { epoch: map.epoch, highest: this.#highestEpoch },
+        'a map of a lower epoch is not followed',
+      );
+      return;
+    }
+    if (this.#map && serializeMap(this.#map) === serializeMap(map)) return;
+    await this.#deps.disk.commit([
+      { key: 'map/current', value: serializeMap(map) },
+      { key: 'map/highest-epoch', value: String(map.epoch) },
+    ]);
+    this.#use(map);
+    this.#deps.onChange();
+  }
+
+  #use(map: ClusterMap): void {
+    this.#map = map;
+    this.#ring = createRing(map);
+    this.#highestEpoch = Math.max(this.#highestEpoch, map.epoch);
+  }
+}

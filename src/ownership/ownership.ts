@@ -1,0 +1,535 @@
+// Ownership on one node, put together: catalog, map, lease, one machine per dataset, pulls, clean-up. Owns the runners and
+// the loops that drive them. `createOwnership` is the only door from outside; docs/OWNERSHIP.md is the map of the rest.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Coordinator, NodeInfo } from '../cluster/coordinator.ts';
+import type { ClusterMap } from '../cluster/map.ts';
+import type { OwnershipRecord } from '../cluster/record.ts';
+import type { Clock } from '../common/clock.ts';
+import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
+import { ZringError } from '../common/errors.ts';
+import type { PeerMethods, PeerTransport } from '../common/peer.ts';
+import type { Config } from '../config/types.ts';
+import type { DatasetDriver } from '../dataset/driver.ts';
+import { createStore, openStore } from '../store/store.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { DatasetAccess } from './access.ts';
+import { liveRecords } from './catalog.ts';
+import { CatalogKeeper } from './catalog-keeper.ts';
+import { LocalAccess } from './dataset-access.ts';
+import { FenceBook } from './fence-book.ts';
+import { isPullPhase, isQuiet } from './gate-state.ts';
+import { handoffMethods } from './handoff-server.ts';
+import { Janitor } from './janitor.ts';
+import { NodeLease } from './lease.ts';
+import { OWNERSHIP_LIMITS, type OwnershipLimits } from './limits.ts';
+import { Loops } from './loops.ts';
+import { MapKeeper } from './map-keeper.ts';
+import { collectOwnershipMetrics } from './ownership-metrics.ts';
+import { METHODS } from './peer-messages.ts';
+import { setPin } from './pin.ts';
+import { Puller } from './pull.ts';
+import { PullMemory, planPulls } from './rebalance.ts';
+import { publishTombstones, report } from './report.ts';
+import { DatasetRunner, type RunnerDeps, type StoreFactory } from './runner.ts';
+import { type Found, takeStock } from './startup.ts';
+import type { CopyState } from './state.ts';
+import { copyStatus, type DatasetExplanation, type OwnershipStatus } from './status.ts';
+import { StorageWatch } from './storage-watch.ts';
+import { planEvictions } from './store-eviction.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+export interface OwnershipDeps {
+  readonly self: string;
+  /** Random per process. */
+  readonly instance?: string;
+  readonly release: string;
+  /** Formats this process reads, shown with the lease. */
+  readonly formats?: Readonly<Record<string, number>>;
+  readonly config: Config;
+  readonly coordinator: Coordinator;
+  readonly driver: DatasetDriver;
+  readonly transport: PeerTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics?: Metrics;
+  /** Tests: other stores, smaller limits, no timers (then `round` drives). */
+  readonly stores?: StoreFactory;
+  readonly limits?: Partial<OwnershipLimits>;
+  readonly manual?: boolean;
+}
+
+export interface Ownership {
+  readonly access: DatasetAccess;
+  readonly methods: PeerMethods;
+  status(): OwnershipStatus;
+  explain(dataset: string): Promise<DatasetExplanation>;
+  /** The map in use; null before the first one is known. */
+  map(): ClusterMap | null;
+  /** Of the map in use; 0 before the first. */
+  epoch(): number;
+  home(dataset: string): string | null;
+  /** Sets the pin (`to` null clears it). Errors: DATASET_MISSING, CONFIG_REFUSED (no such node), COORDINATOR_*. */
+  move(dataset: string, to: string | null): Promise<OwnershipRecord>;
+  unpin(dataset: string): Promise<OwnershipRecord>;
+  /**
+   * Resolves with why the map does not follow this configuration (CONFIG_REVISION_CONFLICT, CONFIG_REFUSED: a removed node
+   * still holds something), or null. Never rejects: the refusal is in the status too, and is tried again by the loops.
+   */
+  applyConfig(config: Config): Promise<ZringError | null>;
+  /** One round of everything that the timers do; resolves when it is done. For tests and simulators. */
+  round(): Promise<void>;
+  /** Graceful: no new requests, moves given up, gates drained, stores closed, lease handed back. Idempotent. */
+  stop(): Promise<void>;
+  /** What `kill -9` leaves: nothing is closed, nothing goes on. For tests. */
+  kill(): Promise<void>;
+}
+
+const STATE_FILE = 'catalog';
+
+/** Errors: LOCKED, STORAGE_*, VERSION_UNSUPPORTED; an unreachable coordinator is not one. */
+export async function createOwnership(deps: OwnershipDeps): Promise<Ownership> {
+  const disk = await openDurableMap(join(await deps.driver.stateFolder(), STATE_FILE), { create: true });
+  const found = await takeStock(deps.driver, deps.logger);
+  const node = new OwnershipNode(deps, disk, found);
+  await node.start();
+  return node;
+}
+
+class OwnershipNode implements Ownership {
+  readonly access: LocalAccess;
+  readonly methods: PeerMethods;
+  readonly #deps: OwnershipDeps;
+  readonly #limits: OwnershipLimits;
+  readonly #disk: DurableMap;
+  readonly #found: Found;
+  readonly #catalog: CatalogKeeper;
+  readonly #map: MapKeeper;
+  readonly #lease: NodeLease;
+  readonly #storage: StorageWatch;
+  readonly #bucket: TokenBucket;
+  readonly #puller: Puller;
+  readonly #janitor: Janitor;
+  readonly #memory: PullMemory;
+  readonly #runnerDeps: RunnerDeps;
+  readonly #runners = new Map<string, DatasetRunner>();
+  readonly #loops: Loops;
+  readonly #instance: string;
+  readonly #startedMs: number;
+  #config: Config;
+  #available = false;
+  #stopping = false;
+  #stopped: Promise<void> | null = null;
+  #unsubscribe: (() => void)[] = [];
+
+  constructor(deps: OwnershipDeps, disk: DurableMap, found: Found) {
+    const { self, coordinator, driver, transport: peers, clock, logger, metrics } = deps;
+    const limits: OwnershipLimits = { ...OWNERSHIP_LIMITS, ...deps.limits };
+    const salt = () => randomBytes(6).toString('hex');
+    const runners = () => this.#runners.values();
+    this.#deps = deps;
+    this.#limits = limits;
+    this.#disk = disk;
+    this.#found = found;
+    this.#config = deps.config;
+    this.#startedMs = clock.wallMs();
+    this.#instance = deps.instance ?? randomUUID();
+    this.#loops = new Loops(logger, deps.manual ?? false);
+    this.#catalog = new CatalogKeeper({
+      node: self,
+      coordinator,
+      disk,
+      clock,
+      logger,
+      pageRecords: limits.pageRecords,
+      onChange: (datasets) => this.#catalogChanged(datasets),
+    });
+    const config = () => this.#config;
+    const catalog = this.#catalog;
+    this.#map = new MapKeeper({ coordinator, disk, logger, catalog, config, onChange: () => this.#mapChanged() });
+    this.#storage = new StorageWatch(driver, config);
+    this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs());
+    const cluster = deps.config.cluster.name;
+    this.#puller = new Puller({
+      self,
+      cluster,
+      driver,
+      peers,
+      clock,
+      logger,
+      limits,
+      bucket: this.#bucket,
+      salt,
+      onBytes: (bytes) => metrics?.syncBytes.inc({ direction: 'received' }, bytes),
+    });
+    this.#lease = new NodeLease({
+      node: self,
+      instance: this.#instance,
+      coordinator,
+      clock,
+      logger,
+      ttlMs: () => this.#map.map?.settings.leaseMs ?? this.#config.cluster.leaseMs,
+      info: () => this.#nodeInfo(),
+    });
+    this.#memory = new PullMemory(limits.pullRetryMs);
+    this.#janitor = new Janitor({
+      self,
+      driver,
+      coordinator,
+      peers,
+      clock,
+      logger,
+      limits,
+      runners,
+      priorCopyMs: () => this.#config.retention.priorCopyMs,
+      isHome: (dataset) => this.home(dataset) === self,
+    });
+    this.#runnerDeps = {
+      self,
+      cluster,
+      driver,
+      stores: deps.stores ?? { create: createStore, open: openStore },
+      coordinator,
+      peers,
+      clock,
+      logger,
+      limits,
+      catalog,
+      fences: new FenceBook(disk),
+      puller: this.#puller,
+      salt,
+      mayServe: (inSync) => this.#lease.mayServe(inSync),
+      onFenced: () => metrics?.fenced.inc(),
+      onChange: (runner, before) => this.#runnerChanged(runner, before),
+      onLeftover: (name) => this.#janitor.leftover(name),
+    };
+    this.access = new LocalAccess({
+      self,
+      catalog,
+      map: this.#map,
+      coordinator,
+      clock,
+      storage: this.#storage,
+      limits,
+      find: (dataset) => this.#runners.get(dataset),
+      runner: (dataset) => this.#runner(dataset),
+      isStopping: () => this.#stopping,
+      mayServe: () => !this.#lease.state().taken,
+      onTouched: (dataset) => this.#touch(dataset),
+      onAway: (dataset, home) => this.#poke(dataset, home),
+      newId: () => randomBytes(16).toString('hex'),
+      onGateWait: (seconds) => metrics?.gateWait.observe(seconds),
+    });
+    this.methods = handoffMethods({
+      driver,
+      runner: (dataset) => this.#runner(dataset),
+      salt,
+      notOwner: (dataset) => this.access.notOwner(dataset),
+      onPoke: (dataset) => this.#touch(dataset),
+      onSent: (bytes) => metrics?.syncBytes.inc({ direction: 'sent' }, bytes),
+    });
+    for (const { dataset, copy } of found.copies) {
+      this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
+    }
+    if (metrics) collectOwnershipMetrics(metrics, () => this.status());
+  }
+
+  async start(): Promise<void> {
+    const { coordinator, logger } = this.#deps;
+    for (const name of this.#found.leftovers) this.#janitor.leftover(name);
+    await this.#storage.poll();
+    this.#unsubscribe = [
+      coordinator.onHint((hint) => this.#loops.soon(hint.kind === 'map' ? 'map' : 'catalog')),
+      coordinator.onAvailability((available) => {
+        this.#available = available;
+        if (!available) return;
+        this.#catalog.readAllAgain();
+        for (const name of ['lease', 'map', 'catalog', 'tick']) this.#loops.soon(name);
+      }),
+    ];
+    const { leaseMs } = this.#config.cluster;
+    const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs } = this.#limits;
+    await this.#takeLease();
+    this.#loops.add('lease', Math.max(50, leaseMs / 3), () => this.#lease.renew());
+    this.#loops.add('catalog', catalogPollMs, () => this.#follow());
+    this.#loops.add('map', catalogPollMs * 5, () => this.#map.sync());
+    this.#loops.add('tick', tickMs, async () => this.#tick());
+    this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
+    this.#loops.add('janitor', janitorMs, () => this.#janitor.round());
+    this.#loops.add('usage', usagePollMs, () => this.#storage.poll());
+    await this.#loops.runOnce('catalog');
+    await this.#loops.runOnce('map');
+    await this.#loops.runOnce('catalog');
+    await this.#loops.runOnce('tick');
+    this.#loops.start();
+    logger.info({ copies: this.#runners.size, epoch: this.#map.epoch }, 'ownership started');
+  }
+
+  /**
+   * The predecessor of this process is dead: whoever runs this holds the storage root's lock. So its lease need not run out,
+   * and a lease held by anybody else is another machine under our name.
+   */
+  async #takeLease(): Promise<void> {
+    const former = this.#disk.get('lease/instance');
+    await this.#disk.commit([{ key: 'lease/instance', value: this.#instance }]);
+    if (former !== undefined) await this.#lease.releaseFormer(former).catch(() => {});
+    await this.#lease.renew();
+  }
+
+  // --- loops ------------------------------------------------------------------------------------------------------
+
+  async #follow(): Promise<void> {
+    const { coordinator, logger } = this.#deps;
+    try {
+      await this.#catalog.sync();
+      this.#available = true;
+    } catch (error) {
+      this.#available = false;
+      throw error;
+    }
+    const { catalog } = this.#catalog;
+    if (this.#catalog.mapEpoch !== this.#map.epoch) await this.#map.sync();
+    if (!catalog.reported) {
+      await report({ coordinator, catalog: this.#catalog, logger, runners: () => this.#runners.values() });
+      await this.#catalog.sync();
+    } else await publishTombstones({ coordinator, catalog: this.#catalog });
+  }
+
+  #tick(): void {
+    for (const [dataset, runner] of this.#runners) {
+      if (!isQuiet(runner.state)) runner.dispatch({ on: 'tick' });
+      else if (isForgettable(runner)) this.#runners.delete(dataset);
+    }
+  }
+
+  #rebalance(): void {
+    if (this.#stopping) return;
+    const { self, clock } = this.#deps;
+    const running = new Set<string>();
+    for (const runner of this.#runners.values()) if (isPullPhase(runner.state)) running.add(runner.dataset);
+    const { mode, concurrency } = this.#config.rebalance;
+    const plan = planPulls({
+      self,
+      mode,
+      concurrency,
+      nowMs: clock.monotonicMs(),
+      records: liveRecords(this.#catalog.catalog),
+      home: (record) => this.#map.home(record.dataset, record),
+      isLeaving: (owner) => this.#map.isDraining(owner) || !this.#map.has(owner),
+      touched: this.#memory.touched,
+      running,
+      notBeforeMs: (dataset) => this.#memory.notBeforeMs(dataset),
+    });
+    for (const dataset of plan.cancel) this.#runners.get(dataset)?.dispatch({ on: 'cancel-pull' });
+    for (const dataset of plan.start) this.#runner(dataset).dispatch({ on: 'pull' });
+    this.#deps.metrics?.movesInFlight.set(running.size);
+  }
+
+  async round(): Promise<void> {
+    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'janitor'])
+      await this.#loops.runOnce(name);
+  }
+
+  // --- what changes -----------------------------------------------------------------------------------------------
+
+  #runner(dataset: string): DatasetRunner {
+    const known = this.#runners.get(dataset);
+    if (known) return known;
+    const runner = new DatasetRunner(this.#runnerDeps, dataset, null);
+    this.#runners.set(dataset, runner);
+    return runner;
+  }
+
+  #catalogChanged(datasets: readonly string[] | null): void {
+    for (const dataset of datasets ?? this.#runners.keys()) this.#runners.get(dataset)?.catalogChanged();
+    this.#loops.soon('tick');
+  }
+
+  #mapChanged(): void {
+    const { map } = this.#map;
+    this.#deps.metrics?.mapEpoch.set(map?.epoch ?? 0);
+    this.#loops.soon('rebalance');
+  }
+
+  #runnerChanged(runner: DatasetRunner, before: CopyState): void {
+    const { state, dataset } = runner;
+    if (isPullPhase(before) && !isPullPhase(state)) {
+      const succeeded = state.copy?.role === 'owner';
+      this.#puller.showPhase(dataset, null);
+      this.#memory.ended(dataset, succeeded, this.#deps.clock.monotonicMs());
+      this.#deps.metrics?.movesTotal.inc({ outcome: succeeded ? 'adopted' : 'given-up' });
+      this.#loops.soon('rebalance');
+    }
+    if (!before.openTerm && state.openTerm) {
+      runner.lastUsedMs = this.#deps.clock.monotonicMs();
+      const open = [...this.#runners.values()].filter((candidate) => candidate.state.openTerm !== null);
+      for (const idle of planEvictions(open, runner, this.#limits.openStoresMax)) idle.dispatch({ on: 'close' });
+    }
+  }
+
+  #touch(dataset: string): void {
+    if (this.#memory.touched.has(dataset)) return;
+    this.#memory.touched.add(dataset);
+    this.#loops.soon('rebalance');
+  }
+
+  #poke(dataset: string, home: string): void {
+    const { transport, logger } = this.#deps;
+    transport.call(home, METHODS.poke, { dataset }, { timeoutMs: this.#limits.peerCallMs }).catch((error: unknown) => {
+      logger.debug({ dataset, home, err: error }, 'the home was not told');
+    });
+  }
+
+  #nodeInfo(): NodeInfo {
+    const usage = this.#storage.usage;
+    let datasets = 0;
+    for (const runner of this.#runners.values()) if (runner.state.copy?.role === 'owner') datasets++;
+    return {
+      release: this.#deps.release,
+      formats: this.#deps.formats ?? {},
+      freeBytes: usage?.freeBytes ?? 0,
+      totalBytes: usage?.totalBytes ?? 0,
+      datasets,
+      // The lease's info is bounded; status of the node itself has them all.
+      moves: this.#puller.moves().slice(0, 8),
+      startedMs: this.#startedMs,
+    };
+  }
+
+  // --- asked from outside -----------------------------------------------------------------------------------------
+
+  map(): ClusterMap | null {
+    return this.#map.map;
+  }
+
+  epoch(): number {
+    return this.#map.epoch;
+  }
+
+  home(dataset: string): string | null {
+    return this.access.home(dataset);
+  }
+
+  async move(dataset: string, to: string | null): Promise<OwnershipRecord> {
+    if (to !== null && (!this.#map.has(to) || this.#map.isDraining(to))) {
+      throw new ZringError('CONFIG_REFUSED', `node ${to} is not in the map, or is draining`, { subject: to });
+    }
+    const tagged = await setPin(this.#deps.coordinator, dataset, to);
+    this.#catalog.learn(tagged);
+    this.#loops.soon('rebalance');
+    return tagged.record;
+  }
+
+  unpin(dataset: string): Promise<OwnershipRecord> {
+    return this.move(dataset, null);
+  }
+
+  async applyConfig(config: Config): Promise<ZringError | null> {
+    this.#config = config;
+    this.#bucket.setRate(config.rebalance.bandwidthBytesPerSecond);
+    await this.#loops.runOnce('map');
+    // A round may have been under way with the former configuration.
+    await this.#loops.runOnce('map');
+    this.#loops.soon('rebalance');
+    return this.#map.refusal;
+  }
+
+  status(): OwnershipStatus {
+    const { catalog } = this.#catalog;
+    const { refusal } = this.#map;
+    const copies = [...this.#runners.values()].map(copyStatus).filter((status) => status !== null);
+    const records = liveRecords(catalog);
+    const { self } = this.#deps;
+    return {
+      node: self,
+      stopping: this.#stopping,
+      lease: this.#lease.state(),
+      coordinatorAvailable: this.#available,
+      catalog: {
+        incarnation: catalog.incarnation,
+        complete: catalog.complete,
+        reported: catalog.reported,
+        records: records.length,
+        fresh: this.#catalog.isFresh(this.#limits.catalogFreshMs),
+      },
+      map: this.#map.map,
+      refusal: refusal && { code: refusal.code, message: refusal.message, details: refusal.details },
+      copies: copies.sort((a, b) => (a.dataset < b.dataset ? -1 : 1)),
+      deposed: this.#found.deposed,
+      moves: this.#puller.moves(),
+      storesOpen: copies.filter((copy) => copy.open).length,
+      away: records.filter((record) => record.owner !== self && this.#map.home(record.dataset, record) === self).length,
+      usage: this.#storage.usage,
+    };
+  }
+
+  async explain(dataset: string): Promise<DatasetExplanation> {
+    const runner = this.#runners.get(dataset);
+    const record = this.#catalog.entry(dataset)?.record ?? null;
+    const here = runner ? copyStatus(runner) : null;
+    const snapshots = here ? await this.#deps.driver.snapshots(dataset) : [];
+    return {
+      dataset,
+      record,
+      tombstone: record !== null && this.#catalog.isBuried(record.id),
+      home: this.#map.home(dataset, record),
+      preference: this.#map.preference(dataset),
+      here,
+      snapshots: snapshots.map(({ name, guid, createdMs, holds }) => ({ name, guid, createdMs, holds })),
+    };
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------------
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    const { logger } = this.#deps;
+    this.#stopping = true;
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    for (const runner of this.#runners.values()) runner.dispatch({ on: 'cancel-pull' });
+    await Promise.all([...this.#runners.values()].map((runner) => this.#closeRunner(runner)));
+    await this.#loops.stop();
+    await this.#lease.stop();
+    for (const runner of this.#runners.values()) runner.kill();
+    await this.#disk.close();
+    logger.info('ownership stopped');
+  }
+
+  /** Waits for requests and for a step under way, then closes the store; what does not end in time is cut. */
+  async #closeRunner(runner: DatasetRunner): Promise<void> {
+    const { clock, logger } = this.#deps;
+    const endMs = clock.monotonicMs() + this.#limits.stopGraceMs;
+    const leftMs = () => endMs - clock.monotonicMs();
+    await runner.gate.drained(Math.max(0, leftMs()));
+    if (runner.gate.inside > 0) {
+      runner.fence();
+      runner.gate.abortAll(new ZringError('SHUTTING_DOWN', 'this node is stopping'));
+    }
+    while (leftMs() > 0 && (runner.busy || runner.state.openTerm !== null)) {
+      if (runner.state.phase.at === 'idle' && runner.state.openTerm) runner.dispatch({ on: 'close' });
+      else await runner.changed(Math.min(leftMs(), 1_000));
+    }
+    if (runner.store) logger.warn({ dataset: runner.dataset }, 'the store could not be closed in time');
+  }
+
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    for (const runner of this.#runners.values()) runner.kill();
+    await this.#loops.stop();
+    this.#lease.abandon();
+    // LMDB files of a process that lives on have to be let go of, or nobody could open them again.
+    await Promise.all([...this.#runners.values()].map((runner) => runner.letGo()));
+    await this.#disk.close();
+  }
+}
+
+/** Nothing stands here and nothing goes on: it is made again when somebody asks. */
+function isForgettable(runner: DatasetRunner): boolean {
+  return runner.state.copy === null && !runner.busy && runner.waiting === 0 && !runner.pulling;
+}

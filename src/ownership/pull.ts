@@ -1,0 +1,222 @@
+// Brings a dataset's snapshots from its owner to this node: full into a staging name, then increments straight into the
+// copy, which nobody writes or mounts. Owns the progress of pulls under way; decides nothing about ownership.
+//
+// Crash points: a staging dataset without `zring:state` is destroyed at start; one with it is whole and is renamed. An
+// increment is all or nothing by the driver's word. A copy that has no snapshot in common with the owner is set aside.
+import { pipeline } from 'node:stream';
+import type { MoveInfo } from '../cluster/coordinator.ts';
+import type { Clock } from '../common/clock.ts';
+import { ZringError } from '../common/errors.ts';
+import type { PeerTransport } from '../common/peer.ts';
+import { parseTerm } from '../common/term.ts';
+import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { copyProperties, parseCopy, receivingName, setAsideName } from './copy-properties.ts';
+import type { OwnershipLimits } from './limits.ts';
+import { type CopyDescription, Fields, METHODS, readDescription, type SnapshotRef } from './peer-messages.ts';
+import { HOLD_TAG, isOurs } from './snapshot-names.ts';
+import type { Copy, HandoffSource } from './state.ts';
+import type { TokenBucket } from './token-bucket.ts';
+
+export interface PullerDeps {
+  readonly self: string;
+  readonly cluster: string;
+  readonly driver: DatasetDriver;
+  readonly peers: PeerTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: OwnershipLimits;
+  readonly bucket: TokenBucket;
+  readonly salt: () => string;
+  readonly onBytes?: (bytes: number) => void;
+}
+
+export interface PullJob {
+  readonly dataset: string;
+  readonly id: string;
+  readonly source: string;
+  readonly signal: AbortSignal;
+}
+
+interface Progress {
+  readonly from: string;
+  phase: MoveInfo['phase'];
+  bytes: number;
+  readonly sinceMs: number;
+}
+
+export class Puller {
+  readonly #deps: PullerDeps;
+  readonly #progress = new Map<string, Progress>();
+
+  constructor(deps: PullerDeps) {
+    this.#deps = deps;
+  }
+
+  moves(): MoveInfo[] {
+    const now = this.#deps.clock.monotonicMs();
+    return [...this.#progress].map(([dataset, { from, phase, bytes, sinceMs }]) => {
+      const seconds = Math.max(0.001, (now - sinceMs) / 1000);
+      return { dataset, from, to: this.#deps.self, phase, bytes, bytesPerSecond: Math.round(bytes / seconds) };
+    });
+  }
+
+  /** Shown as draining while the owner is asked. */
+  showPhase(dataset: string, phase: MoveInfo['phase'] | null): void {
+    if (phase === null) this.#progress.delete(dataset);
+    else {
+      const progress = this.#progress.get(dataset);
+      if (progress) progress.phase = phase;
+    }
+  }
+
+  /** Rounds while the owner serves, until the rest is small. */
+  async pullRounds(job: PullJob): Promise<void> {
+    const { limits, peers } = this.#deps;
+    const progress = this.#track(job, 'copying');
+    const description = await this.#describe(job);
+    let base = await this.#findBase(job, description);
+    for (let round = 0; round < limits.roundsMax; round++) {
+      job.signal.throwIfAborted();
+      const answer = await peers.call(
+        job.source,
+        METHODS.snapshot,
+        { dataset: job.dataset, id: job.id, have: base?.guid ?? null },
+        { timeoutMs: limits.drainCallMs, signal: job.signal },
+      );
+      const fields = new Fields(answer, METHODS.snapshot);
+      const target = { name: fields.text('name'), guid: fields.text('guid') };
+      if (base?.guid === target.guid) return;
+      const before = progress.bytes;
+      base = await this.#step(job, target, base, description, progress);
+      if (progress.bytes - before <= limits.smallRoundBytes) return;
+    }
+  }
+
+  /** Up to the promised snapshot; its GUID is the proof that this copy holds everything (I2). */
+  async pullFinal(job: PullJob, source: HandoffSource): Promise<void> {
+    const progress = this.#track(job, 'final');
+    const description = await this.#describe(job);
+    const base = await this.#findBase(job, description);
+    if (base?.guid === source.guid) return;
+    await this.#step(job, { name: source.snapshot, guid: source.guid }, base, description, progress);
+  }
+
+  #track(job: PullJob, phase: MoveInfo['phase']): Progress {
+    const known = this.#progress.get(job.dataset);
+    if (known?.from === job.source) {
+      known.phase = phase;
+      return known;
+    }
+    const progress: Progress = { from: job.source, phase, bytes: 0, sinceMs: this.#deps.clock.monotonicMs() };
+    this.#progress.set(job.dataset, progress);
+    return progress;
+  }
+
+  async #describe(job: PullJob): Promise<CopyDescription> {
+    const { peers, limits } = this.#deps;
+    const request = { dataset: job.dataset, id: job.id };
+    const options = { timeoutMs: limits.peerCallMs, signal: job.signal };
+    const description = readDescription(await peers.call(job.source, METHODS.describe, request, options));
+    if (description.role !== null) return description;
+    throw new ZringError('NOT_OWNER', `${job.source} holds no copy of ${job.dataset}`, { subject: job.dataset });
+  }
+
+  /**
+   * The newest snapshot here, if the owner has it too. Anything else that stands under the name is moved away first: what
+   * was only ever received may be destroyed (its owner is alive and has it all), everything else is kept aside.
+   */
+  async #findBase(job: PullJob, description: CopyDescription): Promise<SnapshotRef | null> {
+    const { driver, logger } = this.#deps;
+    const info = await driver.get(job.dataset);
+    if (!info) return null;
+    const named = parseCopy(info);
+    if (!named)
+      throw new ZringError('MOUNT_INVALID', `${job.dataset} here is not a copy of ours`, { subject: job.dataset });
+    const { copy } = named;
+    if (copy.role !== 'receiving' && copy.role !== 'prior') {
+      throw new ZringError('DATASET_BUSY', `the copy of ${job.dataset} here is ${copy.role}`, { subject: job.dataset });
+    }
+    const newest = (await driver.snapshots(job.dataset)).at(-1);
+    const common = copy.id === job.id && newest && description.snapshots.some((theirs) => theirs.guid === newest.guid);
+    if (common) return newest;
+    const how = copy.id === job.id && copy.role === 'receiving' ? 'deleted' : 'deposed';
+    const aside = setAsideName(how, copy, this.#deps.salt());
+    logger.warn({ dataset: job.dataset, aside }, 'the copy here has nothing in common with the owner; set aside');
+    await driver.close(job.dataset);
+    await driver.rename(job.dataset, aside);
+    return null;
+  }
+
+  async #step(
+    job: PullJob,
+    target: SnapshotRef,
+    base: SnapshotRef | null,
+    description: CopyDescription,
+    progress: Progress,
+  ): Promise<SnapshotRef> {
+    const { driver } = this.#deps;
+    const into = base ? job.dataset : receivingName(job.id);
+    if (base) await driver.close(job.dataset);
+    else await driver.destroy(into);
+    const received = await this.#receive(job, target, base, into, progress);
+    if (received.guid !== target.guid) {
+      throw new ZringError('STREAM_INVALID', `received ${received.guid} instead of ${target.guid}`, {
+        subject: job.dataset,
+      });
+    }
+    if (!base) await this.#publish(job, into, description);
+    await this.#keepOnly(job.dataset, received);
+    return received;
+  }
+
+  async #receive(
+    job: PullJob,
+    target: SnapshotRef,
+    base: SnapshotRef | null,
+    into: string,
+    progress: Progress,
+  ): Promise<SnapshotInfo> {
+    const { driver, peers, bucket, limits, onBytes } = this.#deps;
+    const request = { dataset: job.dataset, id: job.id, snapshot: target.name, fromGuid: base?.guid ?? null };
+    const { body } = await peers.stream(job.source, METHODS.stream, request, {
+      timeoutMs: limits.drainCallMs,
+      signal: job.signal,
+    });
+    const meter = bucket.meter((bytes) => {
+      progress.bytes += bytes;
+      onBytes?.(bytes);
+    });
+    // A cut body destroys the meter with its error, and the receive ends with that.
+    pipeline(body, meter, () => {});
+    const result = await driver.receive(into, meter, { incremental: base !== null, signal: job.signal });
+    return result.snapshot;
+  }
+
+  async #publish(job: PullJob, staged: string, description: CopyDescription): Promise<void> {
+    const { driver, self, cluster } = this.#deps;
+    const copy: Copy = {
+      id: job.id,
+      role: 'receiving',
+      term: parseTerm(description.term ?? '') ?? { n: 0, node: self },
+      createdMs: description.createdMs,
+      promise: null,
+      source: null,
+      deleting: false,
+      priorSinceMs: null,
+    };
+    await driver.setProperties(staged, copyProperties(job.dataset, cluster, copy));
+    await driver.rename(staged, job.dataset);
+  }
+
+  /** One base is enough here; older ones only hold space. */
+  async #keepOnly(dataset: string, kept: SnapshotInfo): Promise<void> {
+    const { driver } = this.#deps;
+    await driver.hold(dataset, kept.name, HOLD_TAG);
+    for (const snapshot of await driver.snapshots(dataset)) {
+      if (snapshot.guid === kept.guid || !isOurs(snapshot.name)) continue;
+      await driver.release(dataset, snapshot.name, HOLD_TAG);
+      await driver.destroySnapshot(dataset, snapshot.name);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// Tells a new incarnation of the coordinator what this node owns and which ids are gone for good, then says so. Owns
+// nothing. Until every node of the map has done this, nobody may conclude that a dataset does not exist.
+import type { Coordinator } from '../cluster/coordinator.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { unpublishedTombstones } from './catalog.ts';
+import type { CatalogKeeper } from './catalog-keeper.ts';
+import { planPublication } from './publication.ts';
+import type { DatasetRunner } from './runner.ts';
+
+export interface ReportDeps {
+  readonly coordinator: Coordinator;
+  readonly catalog: CatalogKeeper;
+  readonly logger: Logger;
+  readonly runners: () => Iterable<DatasetRunner>;
+}
+
+const RACES_MAX = 16;
+
+/** Errors: those of the coordinator; then nothing is marked, and the next round tries again. */
+export async function report(deps: ReportDeps): Promise<void> {
+  const { incarnation } = deps.catalog.catalog;
+  for (const runner of deps.runners()) await publish(deps, runner);
+  await publishTombstones(deps);
+  if (deps.catalog.catalog.incarnation !== incarnation) return;
+  await deps.catalog.reported();
+  deps.logger.info({ incarnation }, 'datasets reported to the coordinator');
+}
+
+async function publish(deps: ReportDeps, runner: DatasetRunner): Promise<void> {
+  const { coordinator, catalog } = deps;
+  for (let races = 0; races < RACES_MAX; races++) {
+    const { copy } = runner.state;
+    // `creating` is not reported: nobody has heard that it exists, and its own resolution reads the record.
+    if (copy?.role !== 'owner') return;
+    const current = await coordinator.readRecord(runner.dataset);
+    const known = catalog.entry(runner.dataset)?.record ?? null;
+    const base = current?.record ?? null;
+    const plan = planPublication(runner.state.self, runner.dataset, copy, catalog.isBuried(copy.id), base);
+    if (plan.kind !== 'put') {
+      if (current) catalog.learn(current);
+      return;
+    }
+    // A flushed coordinator has lost the pin; this node may remember it.
+    const pin = base === null && known?.id === copy.id ? known.pin : plan.next.pin;
+    const result = await coordinator.casRecord(runner.dataset, current?.tag ?? null, { ...plan.next, pin });
+    const tagged = result.ok ? result.value : result.current;
+    if (tagged) catalog.learn(tagged);
+    if (result.ok) return;
+  }
+}
+
+/** Also called in every round: a living record under a buried id is the past, wherever it comes from. */
+export async function publishTombstones(deps: Pick<ReportDeps, 'coordinator' | 'catalog'>): Promise<void> {
+  for (const { record, tag } of unpublishedTombstones(deps.catalog.catalog)) {
+    const result = await deps.coordinator.casRecord(record.dataset, tag, record);
+    const tagged = result.ok ? result.value : result.current;
+    if (tagged) deps.catalog.learn(tagged);
+  }
+}

@@ -1,0 +1,424 @@
+// Runs the ownership machine of one dataset on this node: feeds it events, carries out its effects, wakes who waits.
+// Owns the state, the gate, the open store and the queue of work on the disk. It decides nothing: transitions.ts does.
+//
+// Work on the dataset runs one at a time (`disk`); talking to coordinator and peers runs beside it. Each effect that the
+// machine waits for ends in exactly one completion event, whatever happens.
+import type { CasResult, Coordinator } from '../cluster/coordinator.ts';
+import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
+import type { Clock } from '../common/clock.ts';
+import { ZringError } from '../common/errors.ts';
+import type { PeerTransport } from '../common/peer.ts';
+import type { DatasetDriver } from '../dataset/driver.ts';
+import type { OpenStoreOptions, Store } from '../store/types.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { CatalogKeeper } from './catalog-keeper.ts';
+import { parseCopy } from './copy-properties.ts';
+import { runDiskEffect } from './disk-effects.ts';
+import type { FenceBook } from './fence-book.ts';
+import { Gate } from './gate.ts';
+import { type Gate as GateVerdict, gateOf, mayCommit } from './gate-state.ts';
+import type { OwnershipLimits } from './limits.ts';
+import { Fields, failureOf, METHODS, readPromise } from './peer-messages.ts';
+import type { Puller } from './pull.ts';
+import type { Answer, Copy, CopyState, Effect, Event } from './state.ts';
+import { recover, step } from './transitions.ts';
+
+/** How stores are made and opened; the real one is src/store/store.ts. */
+export interface StoreFactory {
+  create(folder: string, options: { id: string; nowMs?: number }): Promise<void>;
+  open(folder: string, options: OpenStoreOptions): Promise<Store>;
+}
+
+export interface RunnerDeps {
+  readonly self: string;
+  readonly cluster: string;
+  readonly driver: DatasetDriver;
+  readonly stores: StoreFactory;
+  readonly coordinator: Coordinator;
+  readonly peers: PeerTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: OwnershipLimits;
+  readonly catalog: CatalogKeeper;
+  readonly fences: FenceBook;
+  readonly puller: Puller;
+  /** Short, unique in this process's life: names of snapshots and set-aside datasets. */
+  readonly salt: () => string;
+  /** This process may acknowledge at all for such an in-sync set (lease). */
+  readonly mayServe: (inSync: readonly string[]) => boolean;
+  readonly onFenced: () => void;
+  readonly onChange: (runner: DatasetRunner, before: CopyState) => void;
+  readonly onLeftover: (name: string) => void;
+}
+
+export class DatasetRunner {
+  readonly dataset: string;
+  readonly gate: Gate;
+  readonly deps: RunnerDeps;
+  #state: CopyState;
+  #store: Store | null = null;
+  /** Refuses every commit from now on: the store is being taken away with requests inside. */
+  #fenced = false;
+  #disk: Promise<void> = Promise.resolve();
+  #requests = new Map<string, (answer: Answer) => void>();
+  #documents = new Map<string, Record<string, unknown>>();
+  #pull: { run: number; controller: AbortController } | null = null;
+  #watchers: (() => void)[] = [];
+  #inFlight = 0;
+  #stopped = false;
+  lastUsedMs = 0;
+
+  constructor(deps: RunnerDeps, dataset: string, copy: Copy | null) {
+    this.deps = deps;
+    this.dataset = dataset;
+    this.gate = new Gate(deps.clock);
+    const entry = deps.catalog.entry(dataset);
+    this.#state = recover(deps.self, dataset, copy, deps.fences.of([copy?.id, entry?.record.id]), {
+      record: entry?.record ?? null,
+      tag: entry?.tag ?? null,
+      behind: entry?.behind ?? false,
+      buried: copy !== null && deps.catalog.isBuried(copy.id),
+    });
+  }
+
+  get state(): CopyState {
+    return this.#state;
+  }
+
+  get store(): Store | null {
+    return this.#store;
+  }
+
+  set store(store: Store | null) {
+    this.#store = store;
+    this.#fenced = false;
+  }
+
+  get verdict(): GateVerdict {
+    return gateOf(this.#state);
+  }
+
+  /** Effects are under way. */
+  get busy(): boolean {
+    return this.#inFlight > 0;
+  }
+
+  get pulling(): boolean {
+    return this.#pull !== null;
+  }
+
+  /** The store's guard: right before each commit. */
+  readonly guard = (): void => {
+    const term = this.#state.openTerm ?? this.#store?.term ?? null;
+    const serving = !this.#fenced && term !== null && mayCommit(this.#state, term);
+    if (serving && this.deps.mayServe([this.deps.self])) return;
+    this.deps.onFenced();
+    throw new ZringError('DATASET_UNAVAILABLE', `${this.dataset} is not owned here any more`, {
+      subject: this.dataset,
+    });
+  };
+
+  fence(): void {
+    this.#fenced = true;
+  }
+
+  unfence(): void {
+    this.#fenced = false;
+  }
+
+  /** The process is going down hard (tests) or for good: nothing more is dispatched. */
+  kill(): void {
+    this.#stopped = true;
+    this.#pull?.controller.abort();
+    this.#wake();
+  }
+
+  /** After `kill`: closes the files, as the end of a process would. */
+  async letGo(): Promise<void> {
+    this.#fenced = true;
+    await this.#disk;
+    await this.#store?.close().catch(() => {});
+  }
+
+  dispatch(event: Event): void {
+    if (this.#stopped) return;
+    const before = this.#state;
+    const { state, effects } = step(
+      this.#refresh(before, 'id' in event ? event.id : null),
+      event,
+      this.deps.clock.monotonicMs(),
+      this.deps.limits.machine,
+    );
+    this.#state = state;
+    for (const effect of effects) this.#start(effect);
+    if (state === before && effects.length === 0) return;
+    this.#wake();
+    this.deps.onChange(this, before);
+  }
+
+  /** Facts that live elsewhere on this node, as of now. */
+  #refresh(state: CopyState, id: string | null): CopyState {
+    const ids = [state.copy?.id, state.record?.id, id];
+    const buried = state.copy !== null && this.deps.catalog.isBuried(state.copy.id);
+    const stored = this.deps.fences.of(ids);
+    const missing = Object.keys(stored).some((id) => !state.fences[id]);
+    if (buried === state.buried && !missing) return state;
+    return { ...state, buried, fences: missing ? { ...stored, ...state.fences } : state.fences };
+  }
+
+  /** The catalog heard something about this dataset. */
+  catalogChanged(): void {
+    const entry = this.deps.catalog.entry(this.dataset);
+    const { record, tag, behind } = this.#state;
+    if (!entry || (entry.record === record && entry.tag === tag && entry.behind === behind)) return;
+    this.dispatch({
+      on: 'record',
+      record: entry.record,
+      tag: entry.tag,
+      behind: entry.behind,
+      buried: this.#state.buried,
+    });
+  }
+
+  /** Sends an event that carries a request and waits for the machine's answer. */
+  request(make: (request: string) => Event, documents?: Record<string, unknown>): Promise<unknown> {
+    if (this.#stopped) return Promise.reject(new ZringError('SHUTTING_DOWN', 'this node is stopping'));
+    const request = this.deps.salt();
+    return new Promise((resolve, reject) => {
+      if (documents) this.#documents.set(request, documents);
+      this.#requests.set(request, (answer) => {
+        this.#documents.delete(request);
+        if (answer.ok) resolve(answer.value);
+        else reject(toError(answer.failure, this.dataset));
+      });
+      this.dispatch(make(request));
+    });
+  }
+
+  documentsOf(request: string): Record<string, unknown> {
+    return this.#documents.get(request) ?? {};
+  }
+
+  /** Resolves at the next change of state, or false after the time. */
+  changed(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        this.#watchers = this.#watchers.filter((watcher) => watcher !== wake);
+        resolve(false);
+      }, timeoutMs);
+      this.#watchers.push(wake);
+    });
+  }
+
+  get waiting(): number {
+    return this.#watchers.length;
+  }
+
+  #wake(): void {
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const wake of watchers) wake();
+  }
+
+  /** Work on the dataset itself, alone: no effect of the machine touches the disk meanwhile. */
+  onDisk<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#disk.then(task);
+    this.#disk = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
+  }
+
+  // --- effects ----------------------------------------------------------------------------------------------------
+
+  #start(effect: Effect): void {
+    switch (effect.do) {
+      case 'answer': {
+        const settle = this.#requests.get(effect.request);
+        this.#requests.delete(effect.request);
+        settle?.(effect.answer);
+        return;
+      }
+      case 'note':
+        this.deps.logger[effect.level]({ dataset: this.dataset }, effect.message);
+        return;
+      case 'cancel-pull':
+        if (this.#pull?.run === effect.run) this.#pull.controller.abort();
+        return;
+      case 'tell':
+        return void this.#tell(effect);
+      default:
+        return void this.#follow(effect);
+    }
+  }
+
+  async #follow(effect: Effect): Promise<void> {
+    this.#inFlight++;
+    try {
+      const event = await this.#carryOut(effect);
+      this.#inFlight--;
+      this.dispatch(event);
+    } catch (error) {
+      // carryOut turns every failure into an event; what comes here is a bug and must not pass silently.
+      this.#inFlight--;
+      this.deps.logger.error({ err: error, dataset: this.dataset, effect: effect.do }, 'effect failed unexpectedly');
+    }
+    this.#wake();
+  }
+
+  #carryOut(effect: Effect): Promise<Event> {
+    switch (effect.do) {
+      case 'store-fence':
+        return this.#storeFence(effect);
+      case 'read-record':
+        return this.#readRecord();
+      case 'cas':
+        return this.#cas(effect.tag, effect.next).then(
+          (result): Event => ({ on: 'cas-done', result }),
+          (error): Event => ({ on: 'coordinator-failed', failure: failureOf(error) }),
+        );
+      case 'publish':
+        return this.#cas(effect.tag, effect.next).then(
+          (result): Event => ({ on: 'published', result }),
+          (): Event => ({ on: 'published', result: null }),
+        );
+      case 'ask-drain':
+        return this.#askDrain(effect.to, effect.id);
+      case 'ask-refuse':
+        return this.#askRefuse(effect.to, effect.id, effect.n);
+      case 'pull':
+      case 'pull-final':
+        return this.onDisk(() => this.#runPull(effect));
+      default:
+        return this.onDisk(() => runDiskEffect(this, effect));
+    }
+  }
+
+  async #storeFence(effect: Effect & { do: 'store-fence' }): Promise<Event> {
+    const { id, fence, request, tell } = effect;
+    try {
+      await this.deps.fences.put(id, fence);
+      return { on: 'fence-stored', id, fence, request, tell };
+    } catch (error) {
+      return { on: 'fence-failed', failure: failureOf(error), request };
+    }
+  }
+
+  async #readRecord(): Promise<Event> {
+    const { coordinator, catalog } = this.deps;
+    try {
+      const { incarnation, complete } = await coordinator.state();
+      const tagged = await coordinator.readRecord(this.dataset);
+      // Only of the life that the catalog follows: a tag of another one would stand beside the wrong knowledge.
+      if (tagged && incarnation === catalog.catalog.incarnation) catalog.learn(tagged);
+      return { on: 'record-read', tagged, incarnation, complete };
+    } catch (error) {
+      return { on: 'coordinator-failed', failure: failureOf(error) };
+    }
+  }
+
+  async #cas(tag: string | null, next: OwnershipRecord): Promise<CasResult<TaggedRecord>> {
+    const result = await this.deps.coordinator.casRecord(this.dataset, tag, next);
+    const tagged = result.ok ? result.value : result.current;
+    if (tagged) this.deps.catalog.learn(tagged);
+    return result;
+  }
+
+  async #askDrain(to: string, id: string): Promise<Event> {
+    const { peers, limits, puller } = this.deps;
+    puller.showPhase(this.dataset, 'draining');
+    try {
+      const answer = await peers.call(
+        to,
+        METHODS.drain,
+        { dataset: this.dataset, id },
+        { timeoutMs: limits.drainCallMs },
+      );
+      return { on: 'drain-answered', promise: readPromise(answer) };
+    } catch (error) {
+      return { on: 'drain-refused', failure: failureOf(error) };
+    }
+  }
+
+  async #askRefuse(to: string, id: string, n: number): Promise<Event> {
+    const { peers, limits } = this.deps;
+    try {
+      const answer = await peers.call(
+        to,
+        METHODS.refuse,
+        { dataset: this.dataset, id, n },
+        { timeoutMs: limits.peerCallMs },
+      );
+      const verdict = new Fields(answer, METHODS.refuse).text('verdict');
+      if (verdict === 'refused' || verdict === 'taken' || verdict === 'pending')
+        return { on: 'refuse-answered', verdict };
+      throw new ZringError('PEER_PROTOCOL', `unknown verdict ${verdict}`);
+    } catch (error) {
+      return { on: 'refuse-failed', failure: failureOf(error) };
+    }
+  }
+
+  async #tell(effect: Effect & { do: 'tell' }): Promise<void> {
+    const { to, what, id, n } = effect;
+    const method = what === 'released' ? METHODS.released : METHODS.refused;
+    try {
+      await this.deps.peers.call(
+        to,
+        method,
+        { dataset: this.dataset, id, n },
+        { timeoutMs: this.deps.limits.peerCallMs },
+      );
+    } catch (error) {
+      // It asks by itself when it hears nothing.
+      this.deps.logger.debug({ dataset: this.dataset, to, code: failureOf(error).code }, `${what} was not delivered`);
+    }
+  }
+
+  async #runPull(effect: Effect & { do: 'pull' | 'pull-final' }): Promise<Event> {
+    const controller = new AbortController();
+    const { run, id } = effect;
+    // Cancelled while it waited for the disk.
+    const wanted = this.#state.phase.at === 'copying' || this.#state.phase.at === 'finishing';
+    if (!wanted || this.#stopped) controller.abort();
+    this.#pull = { run, controller };
+    const { puller, driver, logger } = this.deps;
+    try {
+      const source = effect.do === 'pull' ? effect.source : effect.source.node;
+      const job = { dataset: this.dataset, id, source, signal: controller.signal };
+      controller.signal.throwIfAborted();
+      if (effect.do === 'pull') await puller.pullRounds(job);
+      else await puller.pullFinal(job, effect.source);
+      return { on: 'pulled', run, copy: await readCopy(driver, this.dataset) };
+    } catch (error) {
+      const failure = controller.signal.aborted
+        ? ({ code: 'ABORTED', message: 'cancelled' } as const)
+        : failureOf(error);
+      logger.debug({ dataset: this.dataset, err: error }, 'pull failed');
+      return {
+        on: 'pull-failed',
+        run,
+        failure,
+        copy: await readCopy(driver, this.dataset).catch(() => this.#state.copy),
+      };
+    } finally {
+      this.#pull = null;
+    }
+  }
+}
+
+async function readCopy(driver: DatasetDriver, dataset: string): Promise<Copy | null> {
+  const info = await driver.get(dataset);
+  return info ? (parseCopy(info)?.copy ?? null) : null;
+}
+
+function toError(
+  failure: { code: ZringError['code']; message: string; details?: unknown },
+  subject: string,
+): ZringError {
+  return new ZringError(failure.code, failure.message, { subject, details: failure.details });
+}
