@@ -6,10 +6,10 @@ import type { CoordinatorSpec, StorageSpec } from './types.ts';
 import type { Parsed } from './units.ts';
 
 /**
- * ZFS allows 255 bytes for `root/dataset@snapshot` (ZFS_MAX_DATASET_NAME_LEN): this leaves room for a bucket name of
- * 63, a staging prefix and a snapshot name.
+ * ZFS allows 255 bytes for `root/dataset@snapshot` (ZFS_MAX_DATASET_NAME_LEN): this leaves room for a staging name
+ * around a bucket name of 63, and for a snapshot name.
  */
-export const ZFS_ROOT_BYTES_MAX = 100;
+export const ZFS_ROOT_BYTES_MAX = 80;
 /** Component characters of zfs_namecheck.c, without the blank. */
 const ZFS_COMPONENT = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
 /** zpool-create(8): names that begin with these are taken for vdev types. */
@@ -20,6 +20,7 @@ export function zfsRootProblem(name: string): string | null {
   if (name.length > ZFS_ROOT_BYTES_MAX) return `is longer than ${ZFS_ROOT_BYTES_MAX} characters`;
   const components = name.split('/');
   if (!components.every((component) => ZFS_COMPONENT.test(component))) return 'is not a ZFS dataset name';
+  if (components.length < 2) return 'is a whole pool; name a dataset of it, such as POOL/zring';
   if (!/^[A-Za-z]/.test(name)) return 'does not begin with a letter, as a pool name must';
   if (ZPOOL_RESERVED.test(name)) return 'begins with a name that ZFS reserves for vdev types';
   return null;

@@ -18,7 +18,7 @@ nodes:
     listen: { s3: 0.0.0.0:80 }
     zone: rack2
     id: b
-  - { weight: 1.0, state: up, zone: rack1, id: a, storage: zfs:pool, admin: 10.0.0.1:9002, s3: 10.0.0.1:9000, peer: 10.0.0.1:9001 }
+  - { weight: 1.0, state: up, zone: rack1, id: a, storage: zfs:pool/x, admin: 10.0.0.1:9002, s3: 10.0.0.1:9000, peer: 10.0.0.1:9001 }
 cluster: { lease: 10000ms, revision: 7, name: lab, secret: 0123456789abcdef, coordinator: embedded }
 log: { level: debug }
 `;

@@ -6,7 +6,6 @@ const FOLDER = '/etc/zring';
 
 const STORAGE: readonly (readonly [string, object])[] = [
   ['zfs:tank/zring', { kind: 'zfs', location: 'tank/zring' }],
-  ['zfs:tank', { kind: 'zfs', location: 'tank' }],
   ['zfs:Tank-1.x_y:z/a/b', { kind: 'zfs', location: 'Tank-1.x_y:z/a/b' }],
   ['dir:/srv/zring/', { kind: 'dir', location: '/srv/zring' }],
   ['dir:./data/a', { kind: 'dir', location: '/etc/zring/data/a' }],
@@ -28,7 +27,8 @@ const STORAGE_BAD: readonly (readonly [string, RegExp])[] = [
   ['zfs:tank/a b', /not a ZFS dataset name/],
   ['zfs:-rf', /not a ZFS dataset name/],
   ['zfs:tank/-o', /not a ZFS dataset name/],
-  ['zfs:1tank', /begin with a letter/],
+  ['zfs:tank', /is a whole pool; name a dataset/],
+  ['zfs:1tank/a', /begin with a letter/],
   ['zfs:mirror1/a', /reserves/],
   ['zfs:raidz/a', /reserves/],
   ['zfs:log/a', /reserves/],
