@@ -7,6 +7,7 @@ import type { DurableChange, DurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
 import type { CasResult, CoordinatorState, Hint, Lease, LeaseResult, NodeInfo, RecordPage } from './coordinator.ts';
 import { type Call, CHANGES_PAGE_MAX } from './coordinator-call.ts';
+import { isCount, isName, isNodeId } from './fields.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 
@@ -128,6 +129,7 @@ export class StateMachine {
   }
 
   #declareRegress(seen: { incarnation: string; counter: number }): CoordinatorState {
+    require(isCount(seen.counter), 'counter');
     const { incarnation, counter } = this.#meta;
     if (seen.incarnation === incarnation && seen.counter > counter) {
       // The counter goes above what was seen, so that no cursor of the lost life can look valid in the new one.
@@ -137,6 +139,7 @@ export class StateMachine {
   }
 
   #markReported(node: string, incarnation: string): CoordinatorState {
+    require(isNodeId(node), 'node id');
     if (incarnation === this.#meta.incarnation && !this.#meta.reported.includes(node)) {
       this.#setMeta({ reported: [...this.#meta.reported, node].sort() });
     }
@@ -162,6 +165,7 @@ export class StateMachine {
   }
 
   #acquireLease(node: string, instance: string, ttlMs: number, info: NodeInfo): LeaseResult {
+    require(isNodeId(node) && isName(instance) && isCount(ttlMs), 'lease');
     const now = this.#deps.monotonicMs();
     const held = this.#leases.get(node);
     if (held && held.instance !== instance && held.expiresMs > now) {
@@ -226,6 +230,7 @@ export class StateMachine {
   }
 
   #changesSince(cursor: number, limit: number): RecordPage {
+    require(isCount(cursor) && isCount(limit) && limit > 0, 'page');
     const most = Math.min(limit, CHANGES_PAGE_MAX);
     const records: TaggedRecord[] = [];
     for (let i = firstAbove(this.#log, cursor); i < this.#log.length; i++) {
@@ -249,6 +254,11 @@ export class StateMachine {
   #put(key: string, value: unknown): void {
     this.#changes.push({ key, value: JSON.stringify(value) });
   }
+}
+
+/** What came over a socket is checked here, where it would do harm. */
+function require(condition: boolean, what: string): void {
+  if (!condition) throw new ZringError('COORDINATOR_CORRUPT', `not a ${what} that a coordinator can keep`);
 }
 
 function emptyMeta(): Meta {

@@ -47,7 +47,7 @@ export function openLink(endpoint: RedisEndpoint, name: string, times: LinkTimes
     const ended = new Promise<void>((done) => client.once('end', done));
     let failure: Error | null = null;
     client.on('error', (error: Error) => {
-      failure ??= error;
+      failure ??= withoutSecrets(error, endpoint);
       // Before it is ready any error (a refused SELECT or AUTH too) disqualifies this client.
       if (current !== client) client.disconnect();
     });
@@ -61,7 +61,7 @@ export function openLink(endpoint: RedisEndpoint, name: string, times: LinkTimes
       await ended;
       return true;
     } catch (error) {
-      if (!closing.signal.aborted) events.failed(failure ?? (error as Error));
+      if (!closing.signal.aborted) events.failed(failure ?? withoutSecrets(error as Error, endpoint));
       client.disconnect();
       return false;
     } finally {
@@ -127,6 +127,13 @@ function clientOptions(endpoint: RedisEndpoint, name: string, times: LinkTimes):
     enableTLSForSentinelMode: endpoint.tls,
     ...(endpoint.tls && { sentinelTLS: {} }),
   };
+}
+
+/** ioredis hangs the refused command on the error, AUTH with its password; old servers quote it in the message. */
+function withoutSecrets(error: Error, { password }: RedisEndpoint): Error {
+  const safe = new Error(password ? error.message.replaceAll(password, '[redacted]') : error.message);
+  safe.name = error.name;
+  return safe;
 }
 
 /** With jitter, so that the nodes of a cluster do not come back in step. */

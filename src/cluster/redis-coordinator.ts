@@ -171,6 +171,7 @@ class RedisCoordinator implements Coordinator {
   }
 
   async changesSince(cursor: number, limit: number): Promise<RecordPage> {
+    assert(isCount(cursor) && isCount(limit) && limit > 0, 'page');
     const most = Math.min(limit, CHANGES_PAGE_MAX);
     const reply = await this.#run('changesSince', cursor, most);
     const [stateReply, page] = reply as [unknown, [dataset: string, counter: string, stored: string][]];
@@ -226,6 +227,8 @@ class RedisCoordinator implements Coordinator {
   }
 
   #errorOf(client: Redis, name: ScriptName, cause: Error): ZringError {
+    // The whole command with its script hangs on it; nobody wants that in a log.
+    delete (cause as { command?: unknown }).command;
     // An answer is an answer, also a refusal: scripts check before they write, so nothing has happened.
     if (cause.name === 'ReplyError') {
       const newer = /^ZRING_VERSION (\d+)/.exec(cause.message)?.[1];

@@ -12,6 +12,9 @@ export interface RedisServer {
   /** Abrupt: SIGKILL. Data that was saved stays. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Alive, and answering nobody, until `resume`. */
+  pause(): void;
+  resume(): void;
   /** Answers of one command, as redis-cli prints them raw; for what tests do behind the coordinator's back. */
   command(...words: string[]): Promise<string>;
   /** Ends it and removes its folder. */
@@ -76,6 +79,8 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
     url: `redis://127.0.0.1:${port}/0`,
     kill,
     start,
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
     command,
     async close() {
       await kill();
