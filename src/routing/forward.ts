@@ -179,7 +179,7 @@ class Relay implements HopHandler {
 
   onRequestStart(controller: HopController): void {
     this.#controller = controller;
-    if (this.#clientGone) controller.abort(goneError());
+    if (this.#settled || this.#clientGone) controller.abort(goneError());
   }
 
   onResponseStart(controller: HopController, status: number, _headers: unknown, statusText = ''): void {
@@ -218,6 +218,7 @@ class Relay implements HopHandler {
 
   onResponseError(_controller: HopController | undefined, error: Error): void {
     const { response } = this.#exchange;
+    if (this.#settled) return;
     if (this.#clientGone) {
       this.#settle({ kind: 'done', status: this.#status || CLIENT_GONE_STATUS });
     } else if (response.headersSent) {
@@ -267,7 +268,9 @@ class Relay implements HopHandler {
   readonly #onClientClose = (): void => {
     if (this.#settled || this.#exchange.response.writableFinished) return;
     this.#clientGone = true;
-    this.#controller?.abort(goneError());
+    // Without a connection yet nothing was sent; when there is one, it is given back at once.
+    if (this.#controller === null) this.#settle({ kind: 'done', status: CLIENT_GONE_STATUS });
+    else this.#controller.abort(goneError());
   };
 
   #settle(outcome: ForwardOutcome): void {

@@ -87,8 +87,7 @@ export class StreamedBody extends Readable {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     const request = this.#request;
     request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', this.#onClose);
-    // What is left is the listener's business: it discards it after an early answer, or cuts the connection.
-    if (this.#started) request.pause();
+    // What is left of the request is the listener's business: it discards it after an early answer, or cuts it.
     callback(error);
   }
 

@@ -195,11 +195,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     }
     connection.exchanges.add(exchange);
     inFlight.add(exchange);
+    // Before 'finish', when Node would start to drop the rest without telling how much it is.
+    response.on('prefinish', () => {
+      if (!request.complete) discard(request, limits.discardBytesMax);
+    });
     response.on('close', () => {
       connection.exchanges.delete(exchange);
       inFlight.delete(exchange);
       if (!response.writableFinished) exchange.senderGone();
-      else if (!request.complete && response.shouldKeepAlive) discard(request, limits.discardBytesMax);
       if (closing) server.closeIdleConnections();
     });
   }
@@ -209,7 +212,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       server.close(() => {
         clearTimeout(timer);
-        resolve();
+        // The server counts connections a moment before they say that they are closed.
+        const left = [...connections.keys()].map((socket) => new Promise((closed) => socket.once('close', closed)));
+        Promise.all(left).then(() => resolve());
       });
       for (const { response } of inFlight) if (!response.headersSent) response.shouldKeepAlive = false;
       // Node counts a connection that never sent a byte as busy until the time for its first head is over.
@@ -322,6 +327,8 @@ function discard(request: IncomingMessage, bytesMax: number): void {
     if (bytes > bytesMax) request.socket.destroy();
   });
   request.on('error', () => {});
+  // Marks it as read by us; Node would throw it away unseen otherwise.
+  request.read(0);
   request.resume();
 }
 
