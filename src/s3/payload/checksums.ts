@@ -1,9 +1,9 @@
 // The checksum algorithms of S3 as incremental hashers with base64 results. State: one hasher per body.
-// CRCs are updated in place (native code for the 32-bit ones); a hash of Node serves the others.
+// CRCs are native code or WebAssembly; a hash of Node serves the others.
 // Source: Amazon S3 User Guide, Checking object integrity. XXHASH3/64/128 are known by name and refused (501).
 import { createHash } from 'node:crypto';
-import { Crc64Nvme } from '@aws-sdk/crc64-nvme';
 import { crc32, crc32c } from '@node-rs/crc32';
+import { crc64Nvme } from './crc64-nvme.ts';
 
 /** Order matters only for output. */
 export const CHECKSUM_ALGORITHMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256', 'SHA512', 'MD5'] as const;
@@ -35,7 +35,7 @@ export const CHECKSUM_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
 
 export interface Hasher {
   update(chunk: Buffer): void;
-  digest(): Promise<Buffer> | Buffer;
+  digest(): Buffer;
 }
 
 export function createHasher(algorithm: ChecksumAlgorithm): Hasher {
@@ -69,13 +69,15 @@ function crc32Hasher(step: (input: Uint8Array, state?: number) => number): Hashe
 }
 
 function crc64Hasher(): Hasher {
-  const crc = new Crc64Nvme();
+  let state = 0n;
   return {
     update(chunk) {
-      crc.update(chunk);
+      state = crc64Nvme(chunk, state);
     },
-    async digest() {
-      return Buffer.from(await crc.digest());
+    digest() {
+      const out = Buffer.alloc(8);
+      out.writeBigUInt64BE(state);
+      return out;
     },
   };
 }

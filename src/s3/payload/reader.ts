@@ -139,7 +139,7 @@ class PayloadReader implements Payload {
     }
     const trailers = this.#decoder?.finish() ?? [];
     if (this.declaredBytes !== null && this.#size !== this.declaredBytes) throw wrongLength();
-    this.#result = await this.#verify(trailers);
+    this.#result = this.#verify(trailers);
   }
 
   /**
@@ -169,7 +169,7 @@ class PayloadReader implements Payload {
     for (const hasher of this.#hashers.values()) hasher.update(piece);
   }
 
-  async #verify(trailers: readonly (readonly [string, string])[]): Promise<PayloadResult> {
+  #verify(trailers: readonly (readonly [string, string])[]): PayloadResult {
     const sha256Hex = this.#checkSha256();
     const md5 = this.#md5.digest();
     if (this.#promised.md5 !== null && !this.#promised.md5.equals(md5)) {
@@ -183,7 +183,7 @@ class PayloadReader implements Payload {
     const given = withTrailer(this.#promised.given, trailers);
     const checksums: ChecksumValue[] = [];
     for (const [algorithm, hasher] of this.#hashers) {
-      const value = (await hasher.digest()).toString('base64');
+      const value = hasher.digest().toString('base64');
       const isGiven = given?.algorithm === algorithm;
       if (isGiven && given.value !== value) {
         throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);

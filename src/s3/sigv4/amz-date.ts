@@ -17,9 +17,12 @@ export interface AmzDate {
 export function parseAmzDate(text: string): AmzDate | null {
   const match = ISO_BASIC.exec(text);
   if (match === null) return null;
-  const [, year, month, day, hour, minute, second] = match;
-  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(ms) || formatAmzDate(ms) !== text ? null : { ms, iso: text, day: text.slice(0, 8) };
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
+  const ms = Date.UTC(year, month - 1, day, hour, minute, second);
+  // Fields beyond their range roll over: then the month (or the day of it) is another one.
+  const moment = new Date(ms);
+  const real = hour < 24 && minute < 60 && second < 60 && moment.getUTCDate() === day;
+  return real && moment.getUTCMonth() === month - 1 ? { ms, iso: text, day: text.slice(0, 8) } : null;
 }
 
 /** A Date header, in RFC 1123 form (or, as some clients do, in the form of x-amz-date). */

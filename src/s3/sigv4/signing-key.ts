@@ -1,6 +1,6 @@
 // The signing key of a day, region and secret, derived once and kept. State: a bounded map, oldest out first.
 // Source: Amazon S3 API Reference, Signature calculations, task 3.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { LIMITS } from '../limits.ts';
 import type { CredentialScope } from './credential-scope.ts';
 
@@ -9,7 +9,7 @@ export function hmac(key: Buffer | string, text: string | Buffer): Buffer {
 }
 
 export function sha256Hex(data: Buffer): string {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
 
 export function deriveSigningKey(secret: string, scope: CredentialScope): Buffer {
