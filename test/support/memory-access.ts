@@ -30,6 +30,7 @@ export class MemoryAccess implements DatasetAccess {
   held = 0;
   /** Called by every enter; tests throw from it. */
   onEnter: (dataset: string, mode: 'read' | 'write' | 'delete') => void = () => undefined;
+  onRelease: () => void = () => undefined;
   /** Wraps a store for fault injection. */
   wrapStore: (store: Store) => Store = (store) => store;
 
@@ -67,6 +68,7 @@ export class MemoryAccess implements DatasetAccess {
         if (released) throw new Error('bug: released twice');
         released = true;
         this.held -= 1;
+        this.onRelease();
       },
     };
   }

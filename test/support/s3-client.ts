@@ -57,6 +57,9 @@ export interface TestNode {
   readonly endpoint: string;
   readonly port: number;
   readonly region: string;
+  /** The one that is used unless a test names another. */
+  readonly accessKey: string;
+  secretOf(accessKey: string): string;
   readonly ca: Buffer | null;
   readonly metrics: ReturnType<typeof createMetrics>;
   client(overrides?: Partial<S3ClientConfig> & { accessKey?: string }): S3Client;
@@ -145,6 +148,8 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
     endpoint,
     port,
     region,
+    accessKey: defaultKey,
+    secretOf,
     ca: certificate?.ca ?? null,
     metrics,
     client({ accessKey = defaultKey, ...overrides } = {}) {
@@ -162,7 +167,8 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
     },
     raw(request) {
       const accessKey = request.accessKey ?? defaultKey;
-      return rawRequest(port, region, request, accessKey, secretOf(accessKey), certificate?.ca ?? null);
+      const headers = signedHeaders(port, region, request, accessKey, secretOf(accessKey));
+      return rawRequest(port, request, headers, certificate?.ca ?? null);
     },
     async close() {
       for (const client of clients) client.destroy();
@@ -173,14 +179,19 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   };
 }
 
-function rawRequest(
+/** Headers of a request signed with the node's first credential (or the named one), ready for the wire. */
+export function signHeaders(node: TestNode, request: RawRequest): Record<string, string> {
+  const accessKey = request.accessKey ?? node.accessKey;
+  return signedHeaders(node.port, node.region, request, accessKey, node.secretOf(accessKey));
+}
+
+function signedHeaders(
   port: number,
   region: string,
   request: RawRequest,
   accessKeyId: string,
   secretAccessKey: string,
-  ca: Buffer | null,
-): Promise<RawResponse> {
+): Record<string, string> {
   const host = `127.0.0.1:${port}`;
   const headers: Record<string, string> = { host, ...request.headers };
   const signing = { host, path: request.path, method: request.method ?? 'GET', headers, service: 's3', region };
@@ -195,15 +206,24 @@ function rawRequest(
   const wire = Object.entries(signing.headers).map(([name, value]) =>
     request.headerEncoding === 'latin1' ? [name, value] : [name, Buffer.from(value, 'utf8').toString('latin1')],
   );
+  return Object.fromEntries(wire);
+}
+
+function rawRequest(
+  port: number,
+  request: RawRequest,
+  headers: Record<string, string>,
+  ca: Buffer | null,
+): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
     const send = ca ? https.request : http.request;
     const outgoing = send(
       {
         host: '127.0.0.1',
         port,
-        method: signing.method,
+        method: request.method ?? 'GET',
         path: request.path,
-        headers: Object.fromEntries(wire),
+        headers,
         agent: false,
         ...(ca ? { ca } : {}),
       },
