@@ -14,8 +14,12 @@ export interface ImportUse {
   readonly typeOnly: boolean;
 }
 
-/** A folder may import itself and folders of lower rank. `cli` composes, so it stands above `s3` and `admin`. */
+/**
+ * A folder (or a file of src itself) may import itself and what has a lower rank. `node.ts` puts one node together from
+ * all parts; `cli` starts nodes and talks to them.
+ */
 export const RANKS: Readonly<Record<string, number>> = {
+  release: -1,
   common: 0,
   config: 1,
   telemetry: 2,
@@ -27,8 +31,9 @@ export const RANKS: Readonly<Record<string, number>> = {
   routing: 5,
   s3: 6,
   admin: 6,
-  cli: 7,
-  main: 8,
+  node: 7,
+  cli: 8,
+  main: 9,
 };
 
 /** Package → where it may be imported. Replacing one of these stays the business of one place. */
