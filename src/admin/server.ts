@@ -1,10 +1,18 @@
 // The admin listener: probes, metrics, service discovery, status, and the few commands an operator has. Small JSON over
 // HTTP; no request of a client of the S3 listener ever comes here. Owns its server and the open event streams.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { isZringError, ZringError } from '../common/errors.ts';
 import type { Address } from '../config/types.ts';
+import type { TlsSource } from '../routing/tls-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ADMIN_BODY_BYTES_MAX, verifyAdminRequest } from './auth.ts';
@@ -28,8 +36,7 @@ export interface AdminServerOptions {
   readonly api: AdminApi;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  readonly tls: { cert: Buffer; key: Buffer; ca?: Buffer } | null;
-  readonly onServer?: (server: Server) => void;
+  readonly tls: TlsSource | null;
 }
 
 interface Call {
@@ -50,7 +57,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     secrets: options.secrets,
     nodes: options.nodes,
     secure: options.tls !== null,
-    ca: options.tls?.ca ?? null,
+    ca: options.tls?.current.ca ?? null,
   });
   const streams = new Set<ServerResponse>();
   const routes = createRoutes(options, streams);
@@ -58,10 +65,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     answer(options, proxy, routes, request, response).catch((error: unknown) => fail(options, response, error));
   };
   const limits = { maxHeaderSize: ADMIN_HEADER_BYTES_MAX, requestTimeout: 30_000 };
-  const server = options.tls
-    ? createSecureServer({ ...options.tls, ...limits }, onRequest)
-    : createServer(limits, onRequest);
-  options.onServer?.(server);
+  const server = createListener(options.tls, limits, onRequest);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.listen.port, options.listen.host, () => {
@@ -79,6 +83,15 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       await closed;
     },
   };
+}
+
+/** Renewed certificates are taken without dropping connections. */
+function createListener(tls: TlsSource | null, limits: ServerOptions, onRequest: RequestListener): Server {
+  if (!tls) return createServer(limits, onRequest);
+  const { cert, key } = tls.current;
+  const server = createSecureServer({ cert, key, ...limits }, onRequest);
+  tls.onChange((material) => server.setSecureContext({ cert: material.cert, key: material.key }));
+  return server;
 }
 
 async function answer(

@@ -1,0 +1,52 @@
+// `zring serve`: one node, until SIGTERM or SIGINT. SIGHUP reads the configuration again.
+import { defineCommand } from 'citty';
+import { isZringError, ZringError } from '../common/errors.ts';
+import { loadConfig } from '../config/load.ts';
+import { startNode } from '../node.ts';
+import { createLogger } from '../telemetry/log.ts';
+import { findConfig } from './admin-client.ts';
+
+export const serveCommand = defineCommand({
+  meta: { name: 'serve', description: 'Run one node of the cluster' },
+  args: {
+    config: {
+      type: 'string',
+      alias: 'c',
+      description: 'Configuration file (default: as for zring status)',
+      valueHint: 'file',
+    },
+    node: {
+      type: 'string',
+      description: 'Which node of the file this process is (default: $ZRING_NODE)',
+      valueHint: 'id',
+    },
+  },
+  async run({ args }) {
+    const config = loadConfig(findConfig(args.config), process.env);
+    const id = args.node ?? process.env.ZRING_NODE;
+    if (!id)
+      throw new ZringError('CONFIG_INVALID', 'say which node this is: --node ID, or ZRING_NODE in the environment');
+    const log = createLogger({ level: config.log.level, node: id });
+    const stop = stopRequested();
+    const node = await startNode(config, id, log).catch((error: unknown) => {
+      log.fatal({ err: error, code: isZringError(error) ? error.code : undefined }, 'the node could not start');
+      throw error;
+    });
+    process.on('SIGHUP', () => node.reload());
+    log.info({ ...node.addresses, cluster: config.cluster.name }, 'node is serving');
+    log.info({ reason: await stop }, 'stopping');
+    await node.stop();
+    log.info('stopped');
+    // Nothing is left to do; a forgotten timer shall not keep the process.
+    process.exit(0);
+  },
+});
+
+/** A supervisor that is gone (closed channel) is a request to stop too: nobody would restart or stop this process. */
+function stopRequested(): Promise<string> {
+  return new Promise((resolve) => {
+    process.on('SIGTERM', () => resolve('SIGTERM'));
+    process.on('SIGINT', () => resolve('SIGINT'));
+    if (process.connected) process.once('disconnect', () => resolve('the supervisor is gone'));
+  });
+}

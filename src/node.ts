@@ -1,0 +1,253 @@
+// Composition root of one node: makes the parts, hands each what it needs, starts them in order and stops them in
+// reverse. It decides nothing; read it as the list of what a node is made of.
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { createAdminApi } from './admin/api.ts';
+import { startAdminServer } from './admin/server.ts';
+import { openCoordinator } from './cluster/open-coordinator.ts';
+import type { ZringError } from './common/errors.ts';
+import { acquireExclusiveLock } from './common/lock.ts';
+import type { PeerMethods } from './common/peer.ts';
+import { createSystemClock } from './common/system-clock.ts';
+import { formatAddress, requireNode, restartReasons, watchConfig } from './config/load.ts';
+import type { Config, NodeConfig } from './config/types.ts';
+import { openDriver } from './dataset/open-driver.ts';
+import { createOwnership, type Ownership } from './ownership/ownership.ts';
+import { RELEASE } from './release.ts';
+import { createForwarder } from './routing/forward.ts';
+import { HOP_LIMITS } from './routing/limits.ts';
+import { createPeerListener, createS3Listener } from './routing/listeners.ts';
+import { createPeerAuth } from './routing/peer-auth.ts';
+import { createPeerTransport } from './routing/peer-client.ts';
+import { createPeerVersions } from './routing/peer-version.ts';
+import { openTlsFiles, type TlsSource } from './routing/tls-files.ts';
+import { createTransport } from './routing/transport.ts';
+import { createS3Handler, s3PeerMethods } from './s3/listener.ts';
+import type { Logger } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+
+/** What is in flight when a node stops gets this long to finish. */
+const STOP_GRACE_MS = 30_000;
+
+export interface RunningNode {
+  readonly id: string;
+  /** As bound. */
+  readonly addresses: { readonly s3: string; readonly peer: string; readonly admin: string };
+  /** Reads the configuration file again, now. */
+  reload(): void;
+  /** Graceful: not ready, finish what is in flight, close the stores, give the lease back. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Ends what was started, last first; one failure does not keep the rest from ending. */
+class Teardown {
+  readonly #steps: { name: string; run: () => Promise<void> | void }[] = [];
+
+  add(name: string, run: () => Promise<void> | void): void {
+    this.#steps.push({ name, run });
+  }
+
+  async run(log: Logger): Promise<void> {
+    for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
+      try {
+        await step.run();
+      } catch (error) {
+        log.error({ err: error, step: step.name }, 'stopping: a part did not end well');
+      }
+    }
+  }
+}
+
+export async function startNode(first: Config, id: string, log: Logger): Promise<RunningNode> {
+  const teardown = new Teardown();
+  try {
+    return await build(first, id, log, teardown);
+  } catch (error) {
+    await teardown.run(log);
+    throw error;
+  }
+}
+
+async function build(first: Config, id: string, log: Logger, teardown: Teardown): Promise<RunningNode> {
+  const node = requireNode(first, id);
+  warnOfOpenPeers(first, node, log);
+  const clock = createSystemClock();
+  const metrics = createMetrics();
+  teardown.add('metrics', () => metrics.stop());
+  metrics.buildInfo.set({ release: RELEASE }, 1);
+  let config = first;
+  let configFault: ZringError | null = null;
+  let lifecycle: 'starting' | 'running' | 'stopping' = 'starting';
+
+  // Storage, locked before anything is read from it.
+  const driver = await openDriver(node.storage, { logger: log, cluster: first.cluster.name });
+  teardown.add('storage', () => driver.shutdown());
+  const lock = await acquireExclusiveLock(join(await driver.stateFolder(), 'lock'));
+  teardown.add('storage lock', () => lock.release());
+
+  const tls = {
+    s3: await openTls(first.tls.s3, log, teardown),
+    peer: await openTls(first.tls.peer, log, teardown),
+    admin: await openTls(first.tls.admin, log, teardown),
+  };
+
+  const coordinator = await openCoordinator(first.cluster.coordinator, {
+    cluster: first.cluster.name,
+    logger: log,
+    clock,
+  });
+  teardown.add('coordinator', () => coordinator.close());
+
+  // The way to other nodes. Addresses come from the map; before there is one, from the configuration.
+  const versions = createPeerVersions();
+  const auth = createPeerAuth({
+    secrets: first.cluster.secrets,
+    clock,
+    clockWindowMs: HOP_LIMITS.clockWindowMs,
+    noncesMax: HOP_LIMITS.noncesMax,
+  });
+  let ownership: Ownership | null = null;
+  const mapNodes = () => ownership?.status().map?.nodes ?? configuredNodes(config);
+  const transport = createTransport({
+    addressOf: (peer) => mapNodes().find((candidate) => candidate.id === peer)?.peer ?? null,
+    tls: tls.peer,
+    limits: HOP_LIMITS,
+  });
+  teardown.add('transport', () => transport.close(0));
+  const peers = createPeerTransport({ self: id, transport, auth, versions, limits: HOP_LIMITS });
+
+  ownership = await createOwnership({
+    self: id,
+    instance: randomUUID(),
+    config: first,
+    release: RELEASE,
+    coordinator,
+    driver,
+    transport: peers,
+    clock,
+    logger: log,
+    metrics,
+  });
+  const owned = ownership;
+  teardown.add('ownership', () => owned.stop());
+
+  const forwarder = createForwarder({
+    self: id,
+    epoch: () => owned.epoch(),
+    transport,
+    auth,
+    versions,
+    limits: HOP_LIMITS,
+    metrics,
+    log,
+  });
+  const handler = createS3Handler({
+    config: () => config,
+    access: owned.access,
+    transport: peers,
+    self: id,
+    clock,
+    forwarder,
+    mapEpoch: () => owned.epoch(),
+    metrics,
+    log,
+  });
+  const methods = mergeMethods(owned.methods, s3PeerMethods({ access: owned.access }));
+
+  const admin = await startAdminServer({
+    listen: node.listen.admin,
+    self: id,
+    secrets: () => config.cluster.secrets,
+    nodes: mapNodes,
+    api: createAdminApi({
+      self: id,
+      config: () => config,
+      configFault: () => configFault,
+      coordinator,
+      ownership: owned,
+      lifecycle: () => lifecycle,
+      reload: () => watcher.reload(),
+    }),
+    metrics,
+    logger: log,
+    tls: tls.admin,
+  });
+  teardown.add('admin listener', () => admin.close());
+  const common = { handler, metrics, log };
+  const peer = await createPeerListener({
+    ...common,
+    listen: node.listen.peer,
+    tls: tls.peer,
+    self: id,
+    auth,
+    versions,
+    methods,
+  });
+  teardown.add('peer listener', () => peer.close(STOP_GRACE_MS));
+  const s3 = await createS3Listener({ ...common, listen: node.listen.s3, tls: tls.s3 });
+  teardown.add('S3 listener', () => s3.close(STOP_GRACE_MS));
+
+  const watcher = watchConfig(first.path, process.env, {
+    current: first,
+    onChange(next) {
+      const restart = restartReasons(config, next, id);
+      if (restart.length > 0) log.warn({ keys: restart }, 'these changes take effect after a restart of this node');
+      config = next;
+      configFault = null;
+      metrics.configFaults.set(0);
+      log.level = next.log.level;
+      auth.setSecrets(next.cluster.secrets);
+      owned.applyConfig(next);
+      transport.retain(new Set(mapNodes().map((candidate) => candidate.id)));
+      log.info({ revision: next.cluster.revision }, 'configuration read again');
+    },
+    onFault(error) {
+      configFault = error;
+      metrics.configFaults.set(Array.isArray(error.details) ? error.details.length : 1);
+      log.error({ err: error, faults: error.details }, 'the configuration file has faults; the last good one stays');
+    },
+  });
+  teardown.add('configuration watcher', () => watcher.close());
+  lifecycle = 'running';
+
+  const addresses = {
+    s3: formatAddress(s3.address),
+    peer: formatAddress(peer.address),
+    admin: `${admin.address.address}:${admin.address.port}`,
+  };
+  let stopping: Promise<void> | null = null;
+  return {
+    id,
+    addresses,
+    reload: () => watcher.reload(),
+    stop() {
+      lifecycle = 'stopping';
+      stopping ??= teardown.run(log);
+      return stopping;
+    },
+  };
+}
+
+async function openTls(files: Config['tls']['s3'], log: Logger, teardown: Teardown): Promise<TlsSource | null> {
+  if (!files) return null;
+  const source = await openTlsFiles(files, log);
+  teardown.add(`certificates ${files.certFile}`, () => source.close());
+  return source;
+}
+
+function configuredNodes(config: Config): { id: string; peer: string; admin: string }[] {
+  return config.nodes.map(({ id, peer, admin }) => ({ id, peer: formatAddress(peer), admin: formatAddress(admin) }));
+}
+
+function mergeMethods(...all: readonly PeerMethods[]): PeerMethods {
+  return {
+    calls: Object.assign({}, ...all.map(({ calls }) => calls)),
+    streams: Object.assign({}, ...all.map(({ streams }) => streams)),
+  };
+}
+
+/** Snapshot streams and forwarded requests travel over the peer listener, and carry the data. */
+function warnOfOpenPeers(config: Config, node: NodeConfig, log: Logger): void {
+  if (config.tls.peer || /^(127\.|localhost$|::1$|\[::1\]$)/.test(node.peer.host)) return;
+  log.warn({ peer: formatAddress(node.peer) }, 'no TLS on the peer listener beyond loopback: data travels readable');
+}
