@@ -166,9 +166,10 @@ accel() {
 }
 
 run() {
-  local dir=$1 cpus=${2:-2} memory=${3:-2048} limit=${4:-3600} name=${NAME:-vm$$} size status disk
+  local dir=$1 cpus=${2:-2} memory=${3:-2048} limit=${4:-3600} size status disk
+  name=${NAME:-vm$$}   # not local: the trap runs after this function
   size=$(($(du -sm "$dir" | cut -f1) * 5 / 4 + 16))
-  trap 'rm -f "$W/$name".{job,pool1,pool2}.img' EXIT
+  trap 'rm -f "$W/$name".{job,pool1,pool2}.img "$W/$name.out"' EXIT
   rm -f "$name".{job,pool1,pool2}.img "$name.out"
   truncate -s "${size}M" "$name.job.img"; mkfs.ext4 -q -F -O ^has_journal -m 0 -L job -d "$dir" "$name.job.img"
   for disk in pool1 pool2; do truncate -s "${DISK_MB:-1024}M" "$name.$disk.img"; done

@@ -31,6 +31,8 @@ export interface ZfsNamespace {
   /** As a power cut does it; restartDaemon imports the pools again and mounts them. */
   kill9Daemon(): Promise<void>;
   restartDaemon(): Promise<void>;
+  /** SIGSTOP: the file system hangs, as a suspended pool does; SIGCONT: it goes on. */
+  signalDaemon(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** Ends everything that runs in the namespace. Idempotent. */
   stop(): Promise<void>;
 }
@@ -124,6 +126,9 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
         if (!imported.includes(pool)) await runInside('zpool', ['import', '-f', '-d', join(dir, 'disks', pool), pool]);
       }
       await runInside('zfs', ['mount', '-a']);
+    },
+    signalDaemon(signal) {
+      daemon?.kill(signal);
     },
     async stop() {
       if (!running.delete(killSync)) return;

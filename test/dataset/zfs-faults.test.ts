@@ -1,0 +1,156 @@
+// The zfs driver when the pool is not as it should be, on a zfs-fuse whose daemon these tests stop and kill. The driver
+// runs out here and its commands inside the namespace: everything but mounting works that way.
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type ErrorCode, isZringError } from '../../src/common/errors.ts';
+import { type CommandRunner, systemCommands } from '../../src/dataset/command.ts';
+import type { DatasetDriver } from '../../src/dataset/driver.ts';
+import { openZfsDriver } from '../../src/dataset/zfs-open.ts';
+import { streamOf } from '../contract/dataset/content.ts';
+import { startZfsNamespace, type ZfsNamespace, zfsFuseMissing } from '../support/zfs-fuse.ts';
+
+const ROOT = 'tank/zring';
+const rejects = (promise: Promise<unknown>, code: ErrorCode) =>
+  assert.rejects(promise, (error: unknown) => {
+    assert.ok(isZringError(error, code), `want ${code}, got ${error instanceof Error ? error.stack : error}`);
+    return true;
+  });
+
+describe('zfs driver and a pool in trouble', { skip: zfsFuseMissing() ?? false }, () => {
+  let dir: string;
+  let namespace: ZfsNamespace;
+  let driver: DatasetDriver;
+
+  const inside: CommandRunner = {
+    run: (args, options) => systemCommands.run(prefix(args), options),
+    stream: (args, direction) => systemCommands.stream(prefix(args), direction),
+  };
+  const prefix = (args: readonly string[]) => ['nsenter', `--mount=/proc/${namespace.pid}/ns/mnt`, '--', ...args];
+  const zfs = (...args: string[]) => namespace.runInside('zfs', args);
+  const open = (options: { cluster?: string; usageTimeoutMs?: number } = {}) =>
+    openZfsDriver(ROOT, options.cluster ?? 'test', {
+      runner: inside,
+      usageTimeoutMs: options.usageTimeoutMs ?? 10_000,
+    });
+
+  before(async () => {
+    dir = await fs.mkdtemp(join(tmpdir(), 'zring-faults-'));
+    namespace = await startZfsNamespace({ dir, poolName: 'tank', sizeMiB: 128 });
+    driver = await open();
+  });
+  after(async () => {
+    await namespace?.stop();
+    await fs.rm(dir, { recursive: true, force: true });
+  });
+
+  it('keeps properties over the death of the daemon', async () => {
+    await zfs('create', '-o', 'zring:id=x', `${ROOT}/kept`);
+    await driver.setProperties('kept', { term: '7@a' });
+    await namespace.kill9Daemon();
+    await rejects(driver.list(), 'STORAGE_UNAVAILABLE');
+    await rejects(driver.get('kept'), 'STORAGE_UNAVAILABLE');
+    await rejects(driver.destroy('kept'), 'STORAGE_UNAVAILABLE');
+    assert.match((await driver.usage()).health, /Connection refused/);
+    await namespace.restartDaemon();
+    assert.deepEqual((await driver.get('kept'))?.properties, { id: 'x', term: '7@a' });
+    assert.equal((await driver.usage()).health, 'ok');
+  });
+
+  it('says when the pool does not answer, instead of waiting for it', async () => {
+    const impatient = await open({ usageTimeoutMs: 100 });
+    namespace.signalDaemon('SIGSTOP');
+    try {
+      assert.match((await impatient.usage()).health, /not answering/);
+    } finally {
+      namespace.signalDaemon('SIGCONT');
+    }
+    assert.equal((await driver.usage()).health, 'ok');
+  });
+
+  it('does not take an exported pool for an empty one', async () => {
+    await namespace.runInside('zpool', ['export', 'tank']);
+    await rejects(driver.list(), 'STORAGE_UNAVAILABLE');
+    await rejects(driver.get('kept'), 'STORAGE_UNAVAILABLE');
+    await rejects(driver.destroy('kept'), 'STORAGE_UNAVAILABLE');
+    await rejects(open(), 'STORAGE_UNAVAILABLE');
+    assert.notEqual((await driver.usage()).health, 'ok');
+    await namespace.runInside('zpool', ['import', '-d', join(dir, 'disks', 'tank'), 'tank']);
+    assert.notEqual(await driver.get('kept'), null);
+  });
+
+  it('refuses the root of another cluster and of a newer format', async () => {
+    await rejects(open({ cluster: 'another' }), 'CONFIG_REFUSED');
+    await zfs('set', 'zring:format=99', ROOT);
+    await rejects(open(), 'VERSION_UNSUPPORTED');
+    await zfs('set', 'zring:format=1', ROOT);
+  });
+
+  it('clears what a dead process left of creating, and leaves a living one alone', async () => {
+    const stat = await fs.readFile('/proc/self/stat', 'utf8');
+    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    await zfs('create', '-o', 'zring:creating=999999999-1', `${ROOT}/half-made`);
+    await zfs('create', '-o', `zring:creating=${process.pid}-${start}`, `${ROOT}/being-made`);
+    await zfs('create', '-o', 'zring:creating=999999999-1', '-o', 'zring:id=y', `${ROOT}/made`);
+    assert.equal(await driver.get('half-made'), null);
+    const names = (await (await open()).list()).map((info) => info.name);
+    assert.deepEqual(names, ['kept', 'made']);
+    const left = (await zfs('list', '-H', '-o', 'name', '-r', ROOT)).trim().split('\n');
+    assert.deepEqual(left.sort(), [ROOT, `${ROOT}/being-made`, `${ROOT}/kept`, `${ROOT}/made`]);
+    assert.deepEqual((await driver.get('made'))?.properties, { id: 'y' });
+  });
+
+  it('destroys nothing of a dataset that somebody else holds, or has put one into', async () => {
+    await zfs('create', '-o', 'zring:id=z', `${ROOT}/shared`);
+    await driver.snapshot('shared', 'one');
+    await driver.snapshot('shared', 'two');
+    await driver.hold('shared', 'one', 'move-1');
+    await zfs('hold', 'keep', `${ROOT}/shared@two`);
+    await rejects(driver.destroy('shared'), 'SNAPSHOT_HELD');
+    assert.deepEqual(
+      (await driver.snapshots('shared')).map((snapshot) => snapshot.name),
+      ['one', 'two'],
+    );
+    await zfs('release', 'keep', `${ROOT}/shared@two`);
+    await zfs('create', '-o', 'canmount=off', `${ROOT}/shared/theirs`);
+    await rejects(driver.destroy('shared'), 'DATASET_BUSY');
+    await zfs('list', `${ROOT}/shared/theirs`);
+    await zfs('destroy', `${ROOT}/shared/theirs`);
+    await driver.destroy('shared');
+    assert.equal(await driver.get('shared'), null);
+  });
+
+  it('passes no package of several streams on to zfs receive', async () => {
+    await zfs('create', '-o', 'zring:id=p', `${ROOT}/packed`);
+    await driver.snapshot('packed', 's1');
+    for (const flag of ['-R', '-p']) {
+      const file = join(dir, `package${flag}`);
+      await namespace.runInside('sh', ['-c', 'zfs send "$1" "$2" > "$3"', 'sh', flag, `${ROOT}/packed@s1`, file]);
+      const outcome = driver.receive('_packed', streamOf(await fs.readFile(file)), { incremental: false });
+      await rejects(outcome, 'STREAM_INVALID');
+    }
+    assert.equal(await driver.get('_packed'), null);
+  });
+
+  it('lists any number of datasets with the same two commands', async () => {
+    let commands = 0;
+    const counted = await openZfsDriver(ROOT, 'test', {
+      runner: {
+        run: (args, options) => {
+          commands++;
+          return inside.run(args, options);
+        },
+        stream: inside.stream,
+      },
+    });
+    commands = 0;
+    const few = await counted.list();
+    assert.equal(commands, 2);
+    for (let n = 0; n < 20; n++) await zfs('create', '-o', `zring:id=many-${n}`, `${ROOT}/many-${n}`);
+    commands = 0;
+    assert.equal((await counted.list()).length, few.length + 20);
+    assert.equal(commands, 2);
+  });
+});
