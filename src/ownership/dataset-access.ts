@@ -64,6 +64,8 @@ export class LocalAccess implements DatasetAccess {
     const record = this.#live(dataset);
     const home = map.home(dataset, record);
     if (record) {
+      const successor = runner?.state.copy?.role === 'prior' ? runner.state.successor : null;
+      if (record.owner === self && successor) return { kind: 'remote', node: successor, certain: true };
       if (record.owner === self)
         return { kind: 'unavailable', reason: 'the record names this node, but no such copy is served here' };
       if (home === self) this.#deps.onTouched(dataset);
@@ -79,7 +81,9 @@ export class LocalAccess implements DatasetAccess {
 
   notOwner(dataset: string): NotOwnerDetails {
     const record = this.#live(dataset);
-    const owner = record && record.owner !== this.#deps.self ? record.owner : null;
+    const state = this.#deps.find(dataset)?.state;
+    const successor = state?.copy?.role === 'prior' ? state.successor : null;
+    const owner = record && record.owner !== this.#deps.self ? record.owner : successor;
     return { epoch: this.#deps.map.epoch, owner, term: record ? formatTerm(record.term) : null };
   }
 

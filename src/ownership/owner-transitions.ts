@@ -262,7 +262,7 @@ function letGo(state: CopyState): Step {
   const { copy } = state;
   if (!copy) return stay(state);
   return stay(
-    { ...state, phase: { at: 'releasing' } },
+    { ...state, successor: copy.promise?.to ?? null, phase: { at: 'releasing' } },
     { do: 'persist', copy: { ...copy, role: 'prior', promise: null, priorSinceMs: STAMP } },
   );
 }

@@ -327,8 +327,10 @@ class OwnershipNode implements Ownership {
   }
 
   async round(): Promise<void> {
-    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'janitor'])
+    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'janitor']) {
       await this.#loops.runOnce(name);
+      for (const runner of this.#runners.values()) while (runner.busy) await runner.changed(this.#limits.tickMs);
+    }
   }
 
   // --- what changes -----------------------------------------------------------------------------------------------
@@ -361,6 +363,7 @@ class OwnershipNode implements Ownership {
       this.#deps.metrics?.movesTotal.inc({ outcome: succeeded ? 'adopted' : 'given-up' });
       this.#loops.soon('rebalance');
     }
+    if (state.successor && !before.successor) this.#loops.soon('catalog');
     if (!before.openTerm && state.openTerm) {
       runner.lastUsedMs = this.#deps.clock.monotonicMs();
       const open = [...this.#runners.values()].filter((candidate) => candidate.state.openTerm !== null);

@@ -161,6 +161,8 @@ export interface CopyState {
   readonly phase: Phase;
   /** A publication is on its way, beside whatever `phase` does. */
   readonly publishing: boolean;
+  /** The node that adopted our promise; the record may say so only later. */
+  readonly successor: string | null;
   /** Last sign of life of the node that we promised to, on the monotonic clock. */
   readonly contactMs: number;
   /** First refusal to drain in the handoff under way; after a long time it is forced. */

@@ -34,6 +34,7 @@ export function absentState(self: string, dataset: string): CopyState {
     openTerm: null,
     fresh: false,
     publishing: false,
+    successor: null,
     phase: IDLE,
     contactMs: 0,
     drainSinceMs: null,
