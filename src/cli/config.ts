@@ -5,6 +5,7 @@ import { isZringError } from '../common/errors.ts';
 import { formatFault, loadConfig } from '../config/load.ts';
 import { renderConfigPage } from '../config/page.ts';
 import type { Config, ConfigFault } from '../config/types.ts';
+import { findConfig } from './admin-client.ts';
 
 export interface CheckReport {
   readonly file: string;
@@ -51,12 +52,12 @@ const check = defineCommand({
     file: {
       type: 'positional',
       required: false,
-      description: 'Configuration file (default: $ZRING_CONFIG or ./zring.yaml)',
+      description: 'Configuration file (default: as for zring status)',
     },
     json: { type: 'boolean', default: false, description: 'Print JSON for programs' },
   },
   run({ args }) {
-    const report = checkConfig(args.file ?? process.env.ZRING_CONFIG ?? 'zring.yaml', process.env);
+    const report = checkConfig(findConfig(args.file), process.env);
     process.stdout.write(`${args.json ? JSON.stringify(report, null, 2) : formatReport(report)}\n`);
     if (!report.ok) process.exitCode = 1;
   },

@@ -1,11 +1,10 @@
 // The configuration of a running process: looks at the file again when its folder changes, on a slow poll (fs.watch
 // misses things on network file systems and bind mounts) and when told to (SIGHUP). State: the last good configuration
-// and what of the file was seen last. A file with faults changes nothing; each bad content is reported once.
-import { createHash } from 'node:crypto';
+// and the marks of the files that were read last. A file with faults changes nothing; each bad content is reported once.
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isZringError, ZringError } from '../common/errors.ts';
-import { loadConfig } from './read.ts';
+import { ZringError } from '../common/errors.ts';
+import { type FileMarks, isUnchanged, readConfig } from './read.ts';
 import type { Config } from './types.ts';
 
 export interface ConfigWatcher {
@@ -34,30 +33,25 @@ const SETTLE_MS = 100;
 export function watchConfig(path: string, env: NodeJS.ProcessEnv, options: WatchOptions): ConfigWatcher {
   const file = resolve(path);
   let current: Config | null = options.current ?? null;
-  let seen = current === null ? '' : fingerprint(JSON.stringify(current));
+  let marks: FileMarks = new Map();
+  let reported = '';
   let settling: NodeJS.Timeout | null = null;
 
   const look = (first: boolean, insist: boolean) => {
-    let next: Config;
-    try {
-      next = loadConfig(file, env);
-    } catch (error) {
-      const fault = isZringError(error)
-        ? error
-        : new ZringError('CONFIG_INVALID', `${file} cannot be used`, { cause: error, subject: file });
-      const mark = fingerprint(fault.message);
-      if (mark === seen && !insist) return;
-      seen = mark;
-      options.onFault(fault);
+    if (!insist && isUnchanged(marks)) return;
+    const reading = readConfig(file, env);
+    marks = reading.marks;
+    const { result } = reading;
+    if (result instanceof ZringError) {
+      if (result.message !== reported || insist) options.onFault(result);
+      reported = result.message;
       return;
     }
-    const mark = fingerprint(JSON.stringify(next));
-    if (mark === seen) return;
-    seen = mark;
+    reported = '';
     const previous = current;
-    current = next;
+    current = result;
     // A fault that was repaired by going back to what is in force is no change.
-    if (!first && JSON.stringify(next) !== JSON.stringify(previous)) options.onChange(next, previous);
+    if (!first && JSON.stringify(result) !== JSON.stringify(previous)) options.onChange(result, previous);
   };
 
   const soon = () => {
@@ -94,8 +88,4 @@ function watchFolder(folder: string, onEvent: () => void): FSWatcher | null {
     // No watching here (too many watches, odd file system): the poll finds changes.
     return null;
   }
-}
-
-function fingerprint(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

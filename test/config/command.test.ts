@@ -13,12 +13,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FOLDER = mkdtempSync(join(tmpdir(), 'zring-config-'));
 after(() => rmSync(FOLDER, { recursive: true, force: true }));
 
-const ENTRY = `import { runMain } from 'citty'; import { configCommand } from './src/cli/config.ts';
-await runMain(configCommand, { rawArgs: process.argv.slice(1) });`;
-
 function zringConfig(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const options = { cwd: ROOT, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } } as const;
-  return spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', ENTRY, '--', ...args], options);
+  return spawnSync(process.execPath, ['--import', 'tsx', 'src/main.ts', 'config', ...args], options);
 }
 
 function file(name: string, text: string): string {

@@ -1,6 +1,6 @@
 // Files: reading, secret files beside the configuration, watching for changes. Real files, no sleeps.
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -114,6 +114,28 @@ test('the poll alone finds a change', async (context) => {
   assert.match(((await next()) as ZringError).message, /no such file/);
   writeFileSync(path, edit('${ZRING_SECRET}', 'file:cluster.secret'));
   assert.deepEqual(((await next()) as Config).cluster.secrets, ['the-first-secret-of-all']);
+});
+
+test('a rotated secret file is a change, though the configuration file is the same', async (context) => {
+  const at = folder(context);
+  mkdirSync(join(at, 'secrets'));
+  writeFileSync(join(at, 'secrets', 'cluster'), 'the-first-secret-of-all\n');
+  const path = join(at, 'z.yaml');
+  writeFileSync(path, edit('${ZRING_SECRET}', 'file:secrets/cluster'));
+  const { next } = watching(context, path, { pollMs: 20 });
+  writeFileSync(join(at, 'secrets', 'cluster'), 'the-second-secret-of-all\n');
+  const event = await next();
+  assert.ok(!isZringError(event), String(event));
+  assert.deepEqual(event.cluster.secrets, ['the-second-secret-of-all']);
+});
+
+test('a comment is no change', (context) => {
+  const path = join(folder(context), 'z.yaml');
+  writeFileSync(path, SAMPLE);
+  const { watcher, events } = watching(context, path, { pollMs: 2 ** 30 });
+  writeFileSync(path, `${SAMPLE}# a comment\n`);
+  watcher.reload();
+  assert.equal(events.length, 0);
 });
 
 test('reload looks at once, and repeats a fault that was reported before', (context) => {
