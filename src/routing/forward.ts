@@ -195,11 +195,14 @@ class Relay implements HopHandler {
     const { headers, own } = relayedAnswerHeaders(controller.rawHeaders as Buffer[], status);
     this.#withheld = this.#forThisNode(status, own);
     if (this.#withheld !== null || this.#clientGone) return;
-    this.#exchange.response.writeHead(status, statusText, headers);
+    const { request, response } = this.#exchange;
+    response.writeHead(status, statusText, headers);
+    // Whole with its head. (undici would miss the body that the Content-Length of a 304 describes, and fail.)
+    if (status === 204 || status === 304 || request.method === 'HEAD') this.#complete();
   }
 
   onResponseData(controller: HopController, chunk: Buffer): void {
-    if (this.#withheld !== null || this.#clientGone) return;
+    if (this.#withheld !== null || this.#clientGone || this.#settled) return;
     this.#answerBytes += chunk.length;
     if (!this.#exchange.response.write(chunk)) controller.pause();
   }
@@ -209,10 +212,14 @@ class Relay implements HopHandler {
       this.#settle(this.#withheld);
       return;
     }
-    const { response } = this.#exchange;
+    if (this.#settled) return;
     const trailers = controller.rawTrailers as Buffer[] | null | undefined;
-    if (trailers && trailers.length > 0) response.addTrailers(relayedTrailers(trailers));
-    response.end();
+    if (trailers && trailers.length > 0) this.#exchange.response.addTrailers(relayedTrailers(trailers));
+    this.#complete();
+  }
+
+  #complete(): void {
+    this.#exchange.response.end();
     this.#settle({ kind: 'done', status: this.#status });
   }
 
