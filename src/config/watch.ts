@@ -63,7 +63,9 @@ export function watchConfig(path: string, env: NodeJS.ProcessEnv, options: Watch
 
   look(current === null, false);
   const watcher = watchFolder(dirname(file), soon);
-  const poll = setInterval(() => look(false, false), options.pollMs ?? POLL_MS);
+  const poll = setInterval(() => {
+    if (!isUnchanged(marks)) soon();
+  }, options.pollMs ?? POLL_MS);
   poll.unref();
   return {
     get current() {
