@@ -32,7 +32,7 @@ export interface PayloadRequest {
   readonly defaultChecksum: ChecksumAlgorithm | null;
   /** Algorithms computed in any case (e.g. the one of the multipart upload). */
   readonly alsoCompute?: readonly ChecksumAlgorithm[];
-  /** object (default): a length must be known, else 411. document: no length = no body. */
+  /** object (default): without Content-Length and Transfer-Encoding 411. document: then there is no body. */
   readonly purpose?: 'object' | 'document';
 }
 
@@ -66,9 +66,10 @@ export function openPayload(request: PayloadRequest): Payload {
   const given = givenChecksum(headers, payload.kind === 'chunked' && payload.trailer);
   const md5 = contentMd5(headers);
   const length = bodyLength(headers, payload);
-  const lengthless = length.payload === null;
-  if (lengthless && !document) throw new S3Error('MissingContentLength');
-  const declaredBytes = lengthless && headers['transfer-encoding'] === undefined ? 0 : length.payload;
+  // HTTP's own chunks delimit a body as well as a length does; with neither there is none, and an object needs one.
+  const absent = length.payload === null && headers['transfer-encoding'] === undefined;
+  if (absent && !document) throw new S3Error('MissingContentLength');
+  const declaredBytes = absent ? 0 : length.payload;
   if (declaredBytes !== null && declaredBytes > request.bytesMax) throw tooLarge(declaredBytes, request);
   return new PayloadReader(request, { given, md5, declaredBytes });
 }

@@ -198,7 +198,13 @@ const BAD_HEADERS: readonly (readonly [
   status?: number,
 ])[] = [
   ['no length', 'MissingContentLength', UNSIGNED, {}, 411],
-  ['only Transfer-Encoding', 'MissingContentLength', UNSIGNED, { 'transfer-encoding': 'chunked' }, 411],
+  [
+    'aws-chunked in HTTP chunks without a decoded length',
+    'MissingContentLength',
+    STREAMING,
+    { 'transfer-encoding': 'chunked' },
+    411,
+  ],
   ['a length that is none', 'MissingContentLength', UNSIGNED, { 'content-length': '1e3' }, 411],
   ['no decoded length', 'MissingContentLength', STREAMING, { 'content-length': '5' }, 411],
   ['a decoded length that is none', 'MissingContentLength', STREAMING, { 'x-amz-decoded-content-length': '12x' }, 411],
@@ -295,6 +301,22 @@ test('a document may come without a length, and is empty then', async () => {
   assert.equal((await readWhole(some)).toString(), 'hello');
   const endless = openPayload({ ...options, source: yielding(TEXT, TEXT, TEXT), headers, purpose: 'document' });
   assert.equal((await failure(() => readWhole(endless))).code, 'MaxMessageLengthExceeded');
+});
+
+test('an object in HTTP chunks has no length beforehand, and still a largest one', async () => {
+  const open = (...pieces: Buffer[]) =>
+    openPayload({
+      source: yielding(...pieces),
+      payload: { kind: 'sha256', hex: SHA256 },
+      headers: { 'transfer-encoding': 'chunked' },
+      bytesMax: 10,
+      defaultChecksum: null,
+    });
+  const payload = open(TEXT);
+  assert.equal(payload.declaredBytes, null);
+  assert.equal((await readWhole(payload)).toString(), 'hello');
+  assert.equal(payload.result().size, 5);
+  assert.equal((await failure(() => readWhole(open(TEXT, TEXT, TEXT)))).code, 'EntityTooLarge');
 });
 
 test('an empty object', async () => {
