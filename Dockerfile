@@ -8,7 +8,8 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --include=dev
+# Not `npm ci`: it refuses a lock file without the optional packages of other platforms. Versions are the locked ones.
+RUN npm install --no-save --include=dev
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build && npm prune --omit=dev

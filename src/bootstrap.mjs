@@ -65,10 +65,10 @@ export async function ensureInstalled() {
   if (reason === null) return;
   log(`zring: installing npm packages (${reason})`);
   const [npm, ...first] = npmCommand();
-  // `npm ci` empties node_modules: only when there is none, for other processes may be running from it.
-  // Development packages are needed for the build, whatever NODE_ENV says.
-  const verb = existsSync(join(ROOT, 'node_modules', '.package-lock.json')) ? 'install' : 'ci';
-  await run(npm, [...first, verb, '--include=dev', '--no-audit', '--no-fund']);
+  // Not `npm ci`: it empties node_modules, from which other processes may be running, and refuses a lock file that leaves
+  // out optional packages of other platforms. Versions and checksums come from the lock file here too, which stays as
+  // it is. Development packages are needed for the build, whatever NODE_ENV says.
+  await run(npm, [...first, 'install', '--no-save', '--include=dev', '--no-audit', '--no-fund']);
 }
 
 /** Names and contents of everything that the build reads. */
