@@ -79,7 +79,10 @@ describe('Dockerfile', () => {
       values('COPY', 'base').filter((value) => value.startsWith('--from=build')),
       [`--from=build ${workdir}/node_modules ./node_modules`, `--from=build ${workdir}/dist ./dist`],
     );
-    assert.match(values('RUN', 'build').join('\n'), /npm install --no-save[^\n]*\n.*npm run build.*npm prune --omit=dev/);
+    assert.match(
+      values('RUN', 'build').join('\n'),
+      /npm install --no-save[^\n]*\n.*npm run build.*npm prune --omit=dev/,
+    );
     const { outDir } = (JSON.parse(repositoryText('tsconfig.build.json')) as { compilerOptions: { outDir: string } })
       .compilerOptions;
     assert.equal(outDir, 'dist');
