@@ -117,10 +117,12 @@ class Participant {
     const { logger } = this.#options;
     let role = first;
     let failures = first ? 0 : 1;
+    let told = '';
     // The first role is taken in the same tick in which the coordinator is handed out.
     for (;;) {
       if (role) {
         failures = 0;
+        told = '';
         await this.#play(role);
         role = null;
       }
@@ -129,9 +131,10 @@ class Participant {
       try {
         role = await this.#takeRole();
       } catch (err) {
-        if (failures === 1 || !isZringError(err, 'COORDINATOR_UNAVAILABLE')) {
-          logger.warn({ err }, 'no host of the coordinator; trying on');
-        }
+        // Each kind of trouble once per outage.
+        const { code } = err as ZringError;
+        if (told !== code) logger.warn({ err }, 'no host of the coordinator; trying on');
+        told = code;
       }
     }
   }

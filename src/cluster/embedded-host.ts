@@ -31,6 +31,8 @@ export interface HostOptions {
   readonly cluster: string;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Default: openDurableMap. */
+  readonly openDisk?: (path: string) => Promise<DurableMap>;
 }
 
 /** Names in the coordinator folder; all of them are made by the host. */
@@ -48,7 +50,8 @@ export async function openEmbeddedHost(folder: string, options: HostOptions): Pr
   try {
     const lock = await acquireExclusiveLock(join(folder, HOST_FILES.lock));
     undo.push(() => lock.release());
-    const disk = await openDurableMap(join(folder, HOST_FILES.state), { create: true });
+    const openDisk = options.openDisk ?? ((path) => openDurableMap(path, { create: true }));
+    const disk = await openDisk(join(folder, HOST_FILES.state));
     undo.push(() => disk.close());
     const sockets = await openSocketFolder(folder);
     undo.push(() => sockets.close());

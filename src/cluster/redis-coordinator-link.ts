@@ -4,6 +4,7 @@
 // (b) keeps a socket-timeout timer of the old connection that then kills the new one, (c) never ends when it is closed
 // between two attempts, and (d) works on in database 0 when SELECT was refused.
 import { Redis, type RedisOptions } from 'ioredis';
+import { watchSentinels } from './redis-coordinator-sentinels.ts';
 import type { RedisEndpoint } from './redis-url.ts';
 
 export interface LinkTimes {
@@ -57,8 +58,10 @@ export function openLink(endpoint: RedisEndpoint, name: string, times: LinkTimes
       await client.connect();
       if (failure) throw failure;
       current = client;
+      const unwatch = watchSentinels(endpoint, times.connectTimeoutMs, stop);
       events.up(client);
       await ended;
+      unwatch();
       return true;
     } catch (error) {
       if (!closing.signal.aborted) events.failed(failure ?? withoutSecrets(error as Error, endpoint));

@@ -11,8 +11,8 @@ import type { Coordinator } from '../../src/cluster/coordinator.ts';
 import { openEmbeddedCoordinator } from '../../src/cluster/embedded-coordinator.ts';
 import { HOST_FILES, openEmbeddedHost } from '../../src/cluster/embedded-host.ts';
 import { LINE_BYTES_MAX } from '../../src/cluster/embedded-protocol.ts';
-import { openDurableMap } from '../../src/common/durable-map.ts';
-import { isZringError } from '../../src/common/errors.ts';
+import { type DurableMap, openDurableMap } from '../../src/common/durable-map.ts';
+import { isZringError, ZringError } from '../../src/common/errors.ts';
 import { availability, coded, deferred, infoOf, mapOf, recordOf } from '../contract/coordinator/suite.ts';
 import { embeddedOptions, openClientOnly, startHostProcess } from '../support/embedded.ts';
 
@@ -160,6 +160,75 @@ describe('a host that is gone', () => {
     assert.ok(await client.readRecord('x'), 'it was carried out after all');
     await client.close();
     await host.kill();
+  });
+});
+
+describe('a disk that fails', () => {
+  /** The real disk, until `error` is set; then commits fail with it, `after` the real thing or instead of it. */
+  function failingDisk() {
+    const fault: { error: ZringError | null; after: boolean } = { error: null, after: false };
+    const openDisk = async (path: string): Promise<DurableMap> => {
+      const disk = await openDurableMap(path, { create: true });
+      return {
+        get: (key) => disk.get(key),
+        entries: (prefix) => disk.entries(prefix),
+        async commit(changes) {
+          if (!fault.error || fault.after) await disk.commit(changes);
+          if (fault.error) throw fault.error;
+        },
+        close: () => disk.close(),
+      };
+    };
+    return { fault, openDisk };
+  }
+
+  test('full: nothing has happened, nobody is told otherwise, and it goes on when there is room', async () => {
+    const folder = freshFolder();
+    await mkdir(folder);
+    const { fault, openDisk } = failingDisk();
+    const host = await openEmbeddedHost(folder, { ...embeddedOptions, openDisk });
+    const client = await openClientOnly(folder);
+    await client.casRecord('kept', null, recordOf('kept', 'a'));
+    const before = await client.state();
+    fault.error = new ZringError('STORAGE_FULL', 'no space');
+    const write = client.casRecord('x', null, recordOf('x', 'a'));
+    // In the same batch: what it saw of the failed write must not get out.
+    const read = client.readRecord('x');
+    await assert.rejects(write, coded('COORDINATOR_UNAVAILABLE'));
+    await assert.rejects(read, coded('COORDINATOR_UNAVAILABLE'));
+    assert.equal(await client.readRecord('x'), null);
+    assert.deepEqual(await client.state(), before);
+    assert.deepEqual(
+      await client.acquireLease('a', 'i', 1000, infoOf(1)).catch((error) => error.code),
+      'COORDINATOR_UNAVAILABLE',
+    );
+    fault.error = null;
+    assert.ok((await client.casRecord('x', null, recordOf('x', 'a'))).ok);
+    assert.ok(await client.readRecord('kept'));
+    await client.close();
+    await host.close();
+  });
+
+  test('in doubt: the host ends, and its successor says what is true', async () => {
+    for (const after of [true, false]) {
+      const folder = freshFolder();
+      await mkdir(folder);
+      const { fault, openDisk } = failingDisk();
+      const host = await openEmbeddedHost(folder, { ...embeddedOptions, openDisk });
+      const client = await openClientOnly(folder);
+      await client.state();
+      Object.assign(fault, { error: new ZringError('STORAGE_OUTCOME_UNKNOWN', 'I/O error'), after });
+      const lost = availability(client, false);
+      await assert.rejects(client.casRecord('x', null, recordOf('x', 'a')), coded('COORDINATOR_OUTCOME_UNKNOWN'));
+      await host.ended;
+      await lost;
+      const found = availability(client, true);
+      const next = await openEmbeddedHost(folder, embeddedOptions);
+      await found;
+      assert.equal((await client.readRecord('x')) !== null, after);
+      await client.close();
+      await next.close();
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 // A real redis-server of this test's own, on a free port and in a folder of its own, and the ways to hurt it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,22 +32,31 @@ export async function hasRedis(): Promise<boolean> {
 
 /** Everything acknowledged survives a kill: appendfsync always. `args`: further settings, e.g. ['--requirepass', 'x']. */
 export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+  const settings = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--enable-debug-command', 'yes'];
+  return startServer('redis.conf', '', [...settings, ...args]);
+}
+
+/** A sentinel that watches one master on this machine, and decides alone. */
+export async function startSentinel(master: string, port: number): Promise<RedisServer> {
+  return startServer('sentinel.conf', `sentinel monitor ${master} 127.0.0.1 ${port} 1\n`, ['--sentinel']);
+}
+
+async function startServer(fileName: string, content: string, args: readonly string[]): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'zring-redis-'));
+  const file = join(folder, fileName);
+  await writeFile(file, content);
   const port = await freePort();
   let child: ChildProcess | null = null;
 
   async function start(): Promise<void> {
-    const settings = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--enable-debug-command', 'yes'];
     const listening = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
-    const server = spawn('redis-server', [...listening, ...settings, ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const server = spawn('redis-server', [file, ...listening, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     child = server;
     await new Promise<void>((ready, fail) => {
       let log = '';
       server.stdout.on('data', (chunk: Buffer) => {
         log += chunk;
-        if (log.includes('Ready to accept connections')) ready();
+        if (log.includes('Ready to accept connections') || log.includes('Sentinel ID is')) ready();
       });
       server.once('error', fail);
       server.once('exit', () => fail(new Error(`redis-server ended: ${log}`)));
