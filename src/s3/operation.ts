@@ -138,6 +138,13 @@ export const OPERATIONS = {
     action: 'read',
     parameters: ['partNumber', 'versionId', ...RESPONSE_OVERRIDES],
   }),
+  GetObjectAttributes: built({
+    method: 'GET',
+    scope: 'object',
+    action: 'read',
+    select: ['attributes'],
+    parameters: ['versionId'],
+  }),
   DeleteObject: built({ method: 'DELETE', scope: 'object', action: 'delete', parameters: ['versionId'] }),
   CopyObject: built({ method: 'PUT', scope: 'object', action: 'write', header: 'x-amz-copy-source' }),
 
@@ -290,7 +297,6 @@ export const OPERATIONS = {
   // not built yet: objects
   GetObjectAcl: objectGet('acl', 'versionId'),
   PutObjectAcl: objectPut('acl', 'versionId'),
-  GetObjectAttributes: objectGet('attributes', 'versionId'),
   GetObjectLegalHold: objectGet('legal-hold', 'versionId'),
   PutObjectLegalHold: objectPut('legal-hold', 'versionId'),
   GetObjectRetention: objectGet('retention', 'versionId'),

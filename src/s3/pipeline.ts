@@ -9,7 +9,8 @@
 import { isZringError, type NotOwnerDetails } from '../common/errors.ts';
 import type { HeldDataset, Whereabouts } from '../ownership/access.ts';
 import type { Exchange, Forwarder } from '../routing/exchange.ts';
-import { NOT_OWNER_HEADER, NOT_OWNER_STATUS } from '../routing/hop.ts';
+import { NOT_OWNER_STATUS } from '../routing/hop.ts';
+import { refuseNotOwner } from '../routing/refuse-not-owner.ts';
 import { type Attempt, type Decision, decide } from '../routing/router.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -163,7 +164,11 @@ async function runWhereItBelongs(
         break;
       }
       case 'not-owner':
-        refuseNotOwner(services, exchange, decision.owner, tried.at(-1)?.refusal ?? null, progress);
+        progress.status = NOT_OWNER_STATUS;
+        refuseNotOwner(
+          exchange,
+          tried.at(-1)?.refusal ?? { epoch: services.mapEpoch(), owner: decision.owner, term: null },
+        );
         return;
       case 'absent':
         authorise(authenticator(), exchange, parsed);
@@ -204,23 +209,6 @@ function locate({ access, self }: PipelineServices, operation: OperationName, bu
   const home = access.home?.(bucket) ?? null;
   if (home === null) return found.kind === 'absent' ? { kind: 'local' } : found;
   return home === self ? { kind: 'local' } : { kind: 'remote', node: home, certain: false };
-}
-
-function refuseNotOwner(
-  services: PipelineServices,
-  exchange: Exchange,
-  owner: string | null,
-  known: NotOwnerDetails | null,
-  progress: Progress,
-): void {
-  const details: NotOwnerDetails = known ?? { epoch: services.mapEpoch(), owner, term: null };
-  progress.status = NOT_OWNER_STATUS;
-  exchange.response.writeHead(NOT_OWNER_STATUS, {
-    [NOT_OWNER_HEADER]: JSON.stringify(details),
-    'x-amz-request-id': exchange.requestId,
-    'content-length': '0',
-  });
-  exchange.response.end();
 }
 
 // --- stages: who, and the work itself --------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import {
   listParts,
   uploadPart,
 } from './multipart.ts';
+import { getObjectAttributes } from './object-attributes.ts';
 import { getObject, headObject } from './object-read.ts';
 import { deleteObject, putObject } from './object-write.ts';
 
@@ -39,6 +40,7 @@ export const HANDLERS: Readonly<Record<ImplementedOperation, HandlerRow>> = {
   PutObject: { gate: 'write', run: putObject },
   GetObject: { gate: 'read', run: getObject },
   HeadObject: { gate: 'read', run: headObject },
+  GetObjectAttributes: { gate: 'read', run: getObjectAttributes },
   DeleteObject: { gate: 'delete', run: deleteObject },
   CopyObject: { gate: 'write', run: copyObject },
   CreateMultipartUpload: { gate: 'write', run: createMultipartUpload },

@@ -7,10 +7,12 @@ import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
+  GetObjectAttributesCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListPartsCommand,
+  type ObjectAttributes,
   PutObjectCommand,
   UploadPartCommand,
   UploadPartCopyCommand,
@@ -337,6 +339,41 @@ test('UploadPartCopy: whole, by range, and what is no range', async () => {
   assert.equal(parts[1]?.ETag, `"${md5(source.subarray(10, 100)).toString('hex')}"`);
   await complete(Key, UploadId, parts);
   assert.ok((await whole(Key)).body.equals(Buffer.concat([source, source.subarray(10, 100)])));
+});
+
+test('GetObjectAttributes: parts by pages, and what a simple object has', async () => {
+  const Key = 'attributes';
+  const UploadId = await begin(Key, { ChecksumAlgorithm: 'SHA256' });
+  const input = { ChecksumAlgorithm: 'SHA256' };
+  const parts = [await sendPart(Key, UploadId, 1, PART, input), await sendPart(Key, UploadId, 2, TAIL, input)];
+  const done = await complete(Key, UploadId, parts);
+  const ObjectAttributes: ObjectAttributes[] = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize'];
+  const all = await client.send(new GetObjectAttributesCommand({ Bucket, Key, ObjectAttributes }));
+  assert.deepEqual(
+    [all.ETag, all.ObjectSize, all.StorageClass, all.Checksum?.ChecksumSHA256, all.Checksum?.ChecksumType],
+    [done.ETag?.replaceAll('"', ''), PART.length + TAIL.length, 'STANDARD', done.ChecksumSHA256, 'COMPOSITE'],
+  );
+  assert.deepEqual(
+    all.ObjectParts?.Parts?.map((part) => [part.PartNumber, part.Size, part.ChecksumSHA256]),
+    [
+      [1, PART.length, parts[0]?.ChecksumSHA256],
+      [2, TAIL.length, parts[1]?.ChecksumSHA256],
+    ],
+  );
+  const page = await client.send(
+    new GetObjectAttributesCommand({ Bucket, Key, ObjectAttributes: ['ObjectParts'], MaxParts: 1 }),
+  );
+  const { TotalPartsCount, IsTruncated, NextPartNumberMarker, Parts } = page.ObjectParts ?? {};
+  assert.deepEqual([TotalPartsCount, IsTruncated, NextPartNumberMarker, Parts?.length], [2, true, '1', 1]);
+  assert.equal(page.ETag, undefined);
+  await client.send(new PutObjectCommand({ Bucket, Key: 'simple', Body: 'x' }));
+  const simple = await client.send(new GetObjectAttributesCommand({ Bucket, Key: 'simple', ObjectAttributes }));
+  assert.deepEqual([simple.ObjectParts, simple.ObjectSize], [undefined, 1]);
+  const wrong = await node.raw({
+    path: `/${Bucket}/simple?attributes`,
+    headers: { 'x-amz-object-attributes': 'Colour' },
+  });
+  assert.equal(wrong.code, 'InvalidArgument');
 });
 
 test('lib-storage uploads a stream in parts', async () => {
