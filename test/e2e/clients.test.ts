@@ -179,7 +179,6 @@ for (const storage of ['dir', 'zfs'] as const) {
               `--secret_key=${SECRET_KEY}`,
               '--config=/dev/null',
               '--region=us-east-1',
-              '--max-retries=1',
               ...args,
             ],
             { env: environment(work) },
@@ -249,7 +248,7 @@ const BOTO3_SESSION = `
 import boto3, sys
 from botocore.config import Config
 endpoint, bucket, large = sys.argv[1:]
-s3 = boto3.client('s3', endpoint_url=endpoint, config=Config(retries={'max_attempts': 0}, s3={'addressing_style': 'path'}))
+s3 = boto3.client('s3', endpoint_url=endpoint, config=Config(signature_version='s3v4', retries={'max_attempts': 0}, s3={'addressing_style': 'path'}))
 data = open(large, 'rb').read()
 s3.put_object(Bucket=bucket, Key='small/ü +&', Body=b'hello', Metadata={'k': 'v'})
 assert s3.get_object(Bucket=bucket, Key='small/ü +&')['Body'].read() == b'hello'
