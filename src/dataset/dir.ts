@@ -28,7 +28,7 @@ import { createDirMeter, type Measured } from './dir-measure.ts';
 import { type DirRoot, openDirRoot } from './dir-root.ts';
 import { planSend, receiveInto, sendBytes } from './dir-transfer.ts';
 import type { DatasetDriver, DatasetInfo, SendStream, SnapshotInfo, SnapshotSource, Usage } from './driver.ts';
-import { storageError } from './errors.ts';
+import { folderError } from './errors.ts';
 import { createKeyedMutex } from './mutex.ts';
 import {
   isDatasetName,
@@ -54,7 +54,7 @@ export async function openDirDriver(
   try {
     return new DirDriver(await openDirRoot(location, cluster), nowMs);
   } catch (error) {
-    throw storageError(error, `dir:${location}`);
+    throw folderError(error, `dir:${location}`);
   }
 }
 
@@ -228,7 +228,7 @@ class DirDriver implements DatasetDriver {
     const stream = Readable.from(sendBytes(plan), { objectMode: false, highWaterMark: 1 << 20 });
     const done = new Promise<void>((resolve, reject) => {
       stream.once('end', resolve);
-      stream.once('error', (error) => reject(storageError(error, key)));
+      stream.once('error', (error) => reject(folderError(error, key)));
       stream.once('close', () => {
         const left = (this.#sending.get(key) ?? 1) - 1;
         if (left > 0) this.#sending.set(key, left);
@@ -322,7 +322,7 @@ class DirDriver implements DatasetDriver {
         await this.#root.requireSame();
         return await task();
       } catch (error) {
-        throw storageError(error, `${this.storage}/${names.join(', ')}`);
+        throw folderError(error, `${this.storage}/${names.join(', ')}`);
       }
     });
   }

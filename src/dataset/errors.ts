@@ -1,25 +1,21 @@
 // From what ZFS prints and the system reports to ErrorCodes. Pure. The patterns are what zfs-fuse 0.7 and OpenZFS 2.1
 // printed when asked (test/dataset/errors.test.ts keeps the lines); more specific ones come first.
-import { type ErrorCode, isZringError, ZringError } from '../common/errors.ts';
+import { type ErrorCode, ZringError } from '../common/errors.ts';
+import { storageErrorCode } from '../common/storage-errors.ts';
 
-const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
-  ENOSPC: 'STORAGE_FULL',
-  EDQUOT: 'STORAGE_FULL',
-  EROFS: 'STORAGE_UNAVAILABLE',
-  EIO: 'STORAGE_UNAVAILABLE',
+/** What the file system says of folders and mounts, beside what it says of files everywhere. */
+const FOLDER_CODES: Readonly<Record<string, ErrorCode>> = {
   ENXIO: 'STORAGE_UNAVAILABLE',
   ENODEV: 'STORAGE_UNAVAILABLE',
   ENOTCONN: 'STORAGE_UNAVAILABLE',
-  EACCES: 'STORAGE_PERMISSION',
-  EPERM: 'STORAGE_PERMISSION',
   EBUSY: 'DATASET_BUSY',
 };
 
-/** Errors of the file system as ours; what is none of those passes unchanged. */
-export function storageError(error: unknown, subject: string): unknown {
-  if (isZringError(error)) return error;
+/** Errors of the file system as ours; what is none of those (a caller's own, a bug) passes unchanged. */
+export function folderError(error: unknown, subject: string): unknown {
+  if (error instanceof ZringError) return error;
   const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
-  const known = code === undefined ? undefined : SYSTEM_CODES[code];
+  const known = storageErrorCode(error) ?? (code === undefined ? undefined : FOLDER_CODES[code]);
   return known ? new ZringError(known, `${subject}: ${message}`, { cause: error, subject }) : error;
 }
 
@@ -30,7 +26,10 @@ const ZFS_PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
     'STORAGE_UNAVAILABLE',
   ],
   [/I\/O is (currently )?suspended|I\/O error|pool is read-?only|no such pool/i, 'STORAGE_UNAVAILABLE'],
-  [/permission denied|Operation not permitted|only be mounted by root|must be superuser/i, 'STORAGE_PERMISSION'],
+  [
+    /permission denied|Operation not permitted|only be mounted by root|insufficient privileges|must be superuser/i,
+    'STORAGE_PERMISSION',
+  ],
   [/out of space|No space left|quota exceeded/i, 'STORAGE_FULL'],
   [/has been modified\s+since most recent snapshot|does not\s+match incremental source/, 'DATASET_DIVERGED'],
   [/destination '[^']*' exists|already exists/, 'DATASET_ALREADY_EXISTS'],

@@ -97,12 +97,15 @@ async function pull(iterator: AsyncIterator<Buffer>): Promise<Buffer | null> {
   }
 }
 
-/** @returns bytes passed on. The caller verifies what is there afterwards. */
+/**
+ * @returns bytes passed on. The caller verifies what is there afterwards.
+ * @throws STORAGE_UNAVAILABLE when the receiver does not end within `endMs` after the last byte (a suspended pool).
+ */
 export async function receiveStream(
   commands: ZfsCommands,
   args: readonly string[],
   incoming: Incoming,
-  subject: string,
+  options: { subject: string; endMs: number; signal: AbortSignal | undefined },
 ): Promise<number> {
   const command = commands.stream(args, 'in');
   const { stdin } = command;
@@ -116,27 +119,43 @@ export async function receiveStream(
     for await (const chunk of incoming.bytes) {
       bytes += chunk.length;
       if (ended) break;
-      if (stdin?.write(chunk) === false) await Promise.race([once(stdin, 'drain'), exited]);
+      // An abort has to get through while the receiver takes nothing.
+      if (stdin?.write(chunk) === false) await Promise.race([event(stdin, 'drain', options.signal), exited]);
     }
   } catch (error) {
     broken = error;
   }
   // Not killed: it ends by itself at the end of its input, and only then has it undone what it had received.
   stdin?.end();
-  const { code, stderr } = await exited;
+  const { code, stderr } = await within(exited, options.endMs, () => {
+    command.kill();
+    stdin?.destroy();
+    return new ZringError('STORAGE_UNAVAILABLE', `zfs receive: not answering for ${options.endMs} ms`, {
+      subject: options.subject,
+    });
+  });
   if (code === 0) return bytes;
-  throw broken ?? zfsError('zfs receive', stderr, subject);
+  throw broken ?? zfsError('zfs receive', stderr, options.subject);
 }
 
-function once(stream: NodeJS.WritableStream, event: string): Promise<void> {
+function within<T>(promise: Promise<T>, limitMs: number, onTimeout: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(onTimeout()), limitMs);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** Resolves at the event, at the stream's end, or when the signal says to stop. */
+function event(stream: NodeJS.WritableStream, name: string, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const listener = () => {
-      stream.removeListener(event, listener);
-      stream.removeListener('close', listener);
+    const finish = () => {
+      for (const each of [name, 'close']) stream.removeListener(each, finish);
+      signal?.removeEventListener('abort', finish);
       resolve();
     };
-    stream.once(event, listener);
-    stream.once('close', listener);
+    for (const each of [name, 'close']) stream.once(each, finish);
+    signal?.addEventListener('abort', finish, { once: true });
+    if (signal?.aborted) finish();
   });
 }
 

@@ -52,6 +52,9 @@ const INDEX_RECORD = 'recordsize=8K';
 /** For data files, written once and read in order. */
 const DATA_RECORD = 'recordsize=128K';
 
+/** From the last byte to the end of `zfs receive`; it has then only to commit, or to throw away what it had. */
+const RECEIVE_END_MS = 600_000;
+
 export class ZfsDriver implements DatasetDriver {
   readonly kind = 'zfs';
   readonly storage: string;
@@ -262,7 +265,9 @@ export class ZfsDriver implements DatasetDriver {
     abortWith(options.signal, stream, name);
     try {
       return await this.#mutex.run([name], () =>
-        options.incremental ? this.#receiveStep(name, stream) : this.#receiveFull(name, stream),
+        options.incremental
+          ? this.#receiveStep(name, stream, options.signal)
+          : this.#receiveFull(name, stream, options.signal),
       );
     } catch (error) {
       if (!options.signal?.aborted) throw error;
@@ -369,17 +374,21 @@ export class ZfsDriver implements DatasetDriver {
     return [...flags, '-i', `@${from.name}`, full];
   }
 
-  async #receiveFull(name: string, stream: Readable): Promise<ReceiveResult> {
+  async #receiveFull(name: string, stream: Readable, signal: AbortSignal | undefined): Promise<ReceiveResult> {
     const full = zfsName(this.#root, name);
     await this.#requireFree(full);
     const incoming = await openIncoming(stream);
     if (incoming.begin.fromGuid !== null) throw invalid('is an increment, a full one was expected');
-    const bytes = await receiveStream(this.#commands, ['receive', '-u', full], incoming, name);
+    const bytes = await receiveStream(this.#commands, ['receive', '-u', full], incoming, {
+      subject: name,
+      endMs: RECEIVE_END_MS,
+      signal,
+    });
     await this.#commands.set(full, ['readonly=on', DATA_RECORD, ...this.#settings()]);
     return { bytes, snapshot: await this.#requireReceived(name, incoming.begin) };
   }
 
-  async #receiveStep(name: string, stream: Readable): Promise<ReceiveResult> {
+  async #receiveStep(name: string, stream: Readable, signal: AbortSignal | undefined): Promise<ReceiveResult> {
     const found = await this.#datasets.require(name);
     const incoming = await openIncoming(stream);
     const { begin } = incoming;
@@ -392,7 +401,11 @@ export class ZfsDriver implements DatasetDriver {
       });
     }
     if (found.mounted) await this.#datasets.unmount(found.full);
-    const bytes = await receiveStream(this.#commands, ['receive', '-u', found.full], incoming, name);
+    const bytes = await receiveStream(this.#commands, ['receive', '-u', found.full], incoming, {
+      subject: name,
+      endMs: RECEIVE_END_MS,
+      signal,
+    });
     return { bytes, snapshot: await this.#requireReceived(name, begin) };
   }
 

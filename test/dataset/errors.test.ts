@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ErrorCode } from '../../src/common/errors.ts';
-import { storageError, zfsError } from '../../src/dataset/errors.ts';
+import { folderError, zfsError } from '../../src/dataset/errors.ts';
 
 /** What the commands printed, word for word: zfs-fuse 0.7.0 and OpenZFS 2.1.11. */
 const SAID: readonly (readonly [ErrorCode, string])[] = [
@@ -63,11 +63,12 @@ describe('what the system says', () => {
     ['EIO', 'STORAGE_UNAVAILABLE'],
     ['EACCES', 'STORAGE_PERMISSION'],
     ['EBUSY', 'DATASET_BUSY'],
+    ['ENOENT', 'MOUNT_INVALID'],
     ['EINVAL', 'EINVAL'],
   ];
   for (const [system, code] of cases) {
     it(`${system} is ${code}`, () => {
-      const error = storageError(Object.assign(new Error('x'), { code: system }), 'bucket');
+      const error = folderError(Object.assign(new Error('x'), { code: system }), 'bucket');
       assert.equal((error as { code?: string }).code, code);
     });
   }

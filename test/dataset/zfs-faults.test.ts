@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { type ErrorCode, isZringError } from '../../src/common/errors.ts';
 import { type CommandRunner, systemCommands } from '../../src/dataset/command.ts';
 import type { DatasetDriver } from '../../src/dataset/driver.ts';
 import { openZfsDriver } from '../../src/dataset/zfs-open.ts';
-import { streamOf } from '../contract/dataset/content.ts';
+import { collect, streamOf } from '../contract/dataset/content.ts';
 import { startZfsNamespace, type ZfsNamespace, zfsFuseMissing } from '../support/zfs-fuse.ts';
 
 const ROOT = 'tank/zring';
@@ -132,6 +133,44 @@ describe('zfs driver and a pool in trouble', { skip: zfsFuseMissing() ?? false }
       await rejects(outcome, 'STREAM_INVALID');
     }
     assert.equal(await driver.get('_packed'), null);
+  });
+
+  it('leaves a copy as it was when the daemon dies in the middle of receiving', async () => {
+    await zfs('create', '-o', 'zring:id=d', '-o', 'recordsize=8K', `${ROOT}/dying`);
+    const folder = `${namespace.mountpoint('tank')}/zring/dying`;
+    const write = (size: string) =>
+      namespace.runInside('sh', ['-c', 'head -c "$1" /dev/urandom > "$2/f"', 'sh', size, folder]);
+    await write('300000');
+    const first = await driver.snapshot('dying', 's1');
+    await write('3000000');
+    await driver.snapshot('dying', 's2');
+    const full = await driver.send('dying', { snapshot: 's1', fromGuid: null });
+    await driver.receive('_dying', full.stream, { incremental: false });
+    const step = await collect((await driver.send('dying', { snapshot: 's2', fromGuid: first.guid })).stream);
+
+    for (const [name, incremental] of [
+      ['_dying', true],
+      ['_new', false],
+    ] as const) {
+      const bytes = incremental
+        ? step
+        : await collect((await driver.send('dying', { snapshot: 's2', fromGuid: null })).stream);
+      const source = new PassThrough();
+      const outcome = driver.receive(name, source, { incremental });
+      outcome.catch(() => {});
+      await new Promise<void>((resolve) => source.write(bytes.subarray(0, bytes.length / 2), () => resolve()));
+      await namespace.kill9Daemon();
+      source.end(bytes.subarray(bytes.length / 2));
+      await assert.rejects(outcome, (error: unknown) => isZringError(error));
+      await namespace.restartDaemon();
+      if (!incremental) assert.equal(await driver.get(name), null);
+    }
+    assert.deepEqual(
+      (await driver.snapshots('_dying')).map((snapshot) => snapshot.name),
+      ['s1'],
+    );
+    await driver.receive('_dying', streamOf(step), { incremental: true });
+    assert.equal((await driver.snapshots('_dying')).at(-1)?.name, 's2');
   });
 
   it('lists any number of datasets with the same two commands', async () => {
