@@ -112,6 +112,22 @@ export function hoistedHeaders(query: Target['query']): Record<string, string> {
   return headers;
 }
 
+/**
+ * The headers of a request as Node shows them (latin1), completed by those that its presigned URL carries. Without a
+ * signature in the query they are returned as they are.
+ */
+export function withHoistedHeaders<Value>(
+  headers: Readonly<Record<string, Value>>,
+  query: Target['query'],
+): Readonly<Record<string, Value | string>> {
+  if (!isPresigned(query)) return headers;
+  const merged: Record<string, Value | string> = { ...headers };
+  for (const [name, value] of Object.entries(hoistedHeaders(query))) {
+    merged[name] ??= Buffer.from(value, 'utf8').toString('latin1');
+  }
+  return merged;
+}
+
 function requireOne(query: Target['query'], name: string): string {
   const values = query.get(name);
   if (values?.length === 1 && values[0] !== undefined && values[0] !== '') return values[0];

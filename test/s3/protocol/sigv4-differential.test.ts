@@ -9,7 +9,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import aws4 from 'aws4';
 import fc from 'fast-check';
 import { S3Error } from '../../../src/s3/errors.ts';
-import { hoistedHeaders } from '../../../src/s3/sigv4/presigned-query.ts';
+import { hoistedHeaders, withHoistedHeaders } from '../../../src/s3/sigv4/presigned-query.ts';
 import { authenticator, EMPTY_SHA256, EXAMPLE, EXAMPLE_MS, request } from './requests.ts';
 
 const SECRET = EXAMPLE.secretKeys[0] ?? '';
@@ -195,6 +195,15 @@ test('SDK presigner: GET with overrides, PUT with metadata and checksum in the q
     assert.equal(hoisted['x-amz-sdk-checksum-algorithm'], 'SHA256');
     assert.ok(!('x-amz-signature' in hoisted) && !('x-amz-credential' in hoisted) && !('x-amz-date' in hoisted));
   }
+});
+
+test('headers in the query count for presigned requests only, and after real ones', () => {
+  const signed = 'X-Amz-Signature=s&x-amz-meta-a=%C3%A9&X-Amz-Acl=public-read&X-Amz-Expires=5&prefix=p';
+  const { query } = request('PUT', `/bucket/k?${signed}`, { host: 'h' }).target;
+  const merged = withHoistedHeaders({ host: 'h', 'x-amz-acl': 'private' }, query);
+  assert.deepEqual({ ...merged }, { host: 'h', 'x-amz-acl': 'private', 'x-amz-meta-a': '\xc3\xa9' });
+  const plainQuery = request('PUT', '/bucket/k?x-amz-acl=public-read', { host: 'h' }).target.query;
+  assert.deepEqual({ ...withHoistedHeaders({ host: 'h' }, plainQuery) }, { host: 'h' });
 });
 
 /** aws4 folds repeated parameters into the first when it signs for S3, so every name is there once. */
