@@ -3,8 +3,9 @@
 //
 // Names are single path components: a bucket name, or a staging / set-aside name that starts with `_`.
 // `zring:*` user properties are read with source `local` only (each node writes its own); existing datasets below the
-// root without `zring:id` are never touched and never listed. GUIDs are the identity of snapshots; `order` is
-// comparable within one pool only.
+// root without `zring:id` are never touched and never listed: for every operation they are DATASET_NOT_FOUND, for create
+// DATASET_ALREADY_EXISTS. GUIDs are the identity of snapshots; `order` is comparable within one pool only.
+// Names that names.ts does not allow are DATASET_NAME_INVALID before anything else happens.
 import type { Readable } from 'node:stream';
 
 export interface Capabilities {
@@ -83,14 +84,17 @@ export interface DatasetDriver {
   setReadonly(name: string, readonly: boolean): Promise<void>;
   /** null removes a property. Durable when it returns. */
   setProperties(name: string, properties: Record<string, string | null>): Promise<void>;
+  /** Unmounts. A name without `_` needs `zring:id` to be set (MOUNT_INVALID otherwise). */
   rename(from: string, to: string): Promise<void>;
-  /** With all its snapshots and holds of ours. Idempotent. */
+  /** With all its snapshots and holds of ours; somebody else's hold: SNAPSHOT_HELD and nothing is gone. Idempotent. */
   destroy(name: string): Promise<void>;
 
   snapshot(name: string, snapshot: string, source?: SnapshotSource): Promise<SnapshotInfo>;
   /** Oldest first. */
   snapshots(name: string): Promise<readonly SnapshotInfo[]>;
+  /** Idempotent. SNAPSHOT_HELD; DATASET_BUSY while it is being sent. */
   destroySnapshot(name: string, snapshot: string): Promise<void>;
+  /** Both idempotent. A tag is lower case (names.ts). */
   hold(name: string, snapshot: string, tag: string): Promise<void>;
   release(name: string, snapshot: string, tag: string): Promise<void>;
 
@@ -99,7 +103,8 @@ export interface DatasetDriver {
   /** Expected bytes of that stream, or null when this ZFS cannot tell. */
   estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null>;
   /**
-   * Receives a full stream into `name` (which must not exist) or an increment into the unmounted copy `name`.
+   * Receives a full stream into `name` (which must not exist and starts with `_`; set `zring:id` and rename it to publish)
+   * or an increment into the unmounted copy `name`, whose newest snapshot has to be the stream's base.
    * A cut or damaged stream leaves the copy as it was (a partly received new dataset is removed). Never forces a
    * rollback: a copy that was modified fails with DATASET_DIVERGED.
    */
