@@ -100,6 +100,20 @@ export async function ensureBuilt() {
   writeFileSync(BUILD_STAMP, fingerprint);
 }
 
+/**
+ * `npm start` runs a shell that runs us. Ctrl-C reaches all three, but a SIGTERM to npm ends npm and the shell alone, and
+ * nobody could stop the program any more: the end of the shell counts as SIGTERM.
+ */
+function stopWithShell() {
+  const shell = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500);
+  timer.unref();
+}
+
 /** @returns the program to become, or null when preparing was all that was asked for. */
 async function prepare(args) {
   const fault = nodeFault();
@@ -119,6 +133,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
   });
   if (program !== null) {
     process.argv = [process.execPath, program, ...args];
+    if (process.env.npm_lifecycle_event !== undefined) stopWithShell();
     await import(pathToFileURL(program).href);
   }
 }

@@ -133,6 +133,26 @@ describe('bootstrap', () => {
   });
 });
 
+test('under npm, a shell that was ended takes the program with it', async (context) => {
+  const main = `process.on('SIGTERM', () => { console.log('stopping'); process.exit(0); });
+    setInterval(() => {}, 1000);
+    console.log('up', process.pid);`;
+  const root = miniature(context, main);
+  // What follows the command keeps the shell from becoming the command.
+  const shell = spawn('/bin/sh', ['-c', `'${process.execPath}' src/bootstrap.mjs; true`], {
+    cwd: root,
+    env: { ...process.env, npm_lifecycle_event: 'start' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let text = '';
+  shell.stdout.on('data', (chunk: Buffer) => {
+    text += chunk;
+    if (text.startsWith('up')) shell.kill('SIGTERM');
+  });
+  await once(shell.stdout, 'close');
+  assert.match(text, /^up \d+\nstopping\n$/);
+});
+
 /** A project with the real runner and the real packages, and tests of its own. */
 function withTests(context: TestContext): { root: string; env: NodeJS.ProcessEnv } {
   const root = project(context, {
