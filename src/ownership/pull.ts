@@ -155,8 +155,9 @@ export class Puller {
     description: CopyDescription,
     progress: Progress,
   ): Promise<SnapshotRef> {
-    const { driver } = this.#deps;
+    const { driver, logger } = this.#deps;
     const into = base ? job.dataset : receivingName(job.id);
+    const bytesBefore = progress.bytes;
     if (base) await driver.close(job.dataset);
     else await driver.destroy(into);
     const received = await this.#receive(job, target, base, into, progress);
@@ -166,6 +167,12 @@ export class Puller {
       });
     }
     if (!base) await this.#publish(job, into, description);
+    const bytes = progress.bytes - bytesBefore;
+    const { dataset, source } = job;
+    logger.info(
+      { dataset, from: source, snapshot: target.name, incremental: base !== null, bytes },
+      'snapshot received',
+    );
     await this.#keepOnly(job.dataset, received);
     return received;
   }
