@@ -29,6 +29,7 @@ export async function ensureDemoFiles(options: DemoOptions): Promise<{ path: str
     throw new ZringError('CONFIG_INVALID', `--nodes takes a whole number from 1 to ${DEMO_NODES_MAX}`);
   }
   await mkdir(join(options.folder, 'secrets'), { recursive: true, mode: 0o700 });
+  await mkdir(join(options.folder, 'data'), { recursive: true });
   await writeSecret(join(options.folder, 'secrets', 'cluster'), randomBytes(32).toString('hex'));
   await writeSecret(join(options.folder, 'secrets', 'admin'), randomBytes(20).toString('hex'));
   const ports = await chooseBasePorts(options.nodes);

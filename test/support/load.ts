@@ -30,6 +30,8 @@ export interface Load {
   counts(): LoadCounts;
   /** Resolves when that many more writes have been acknowledged. */
   moreWrites(count: number): Promise<void>;
+  /** Bytes of acknowledged objects. */
+  bytesByBucket(): ReadonlyMap<string, number>;
   stop(): Promise<void>;
   /** Reads back everything acknowledged and lists every bucket. @returns what is wrong; empty when all is there. */
   verify(client: S3Client): Promise<string[]>;
@@ -123,6 +125,11 @@ export function startLoad(options: LoadOptions): Load {
     counts: () => ({ writes: acknowledged.length, reads, retryable, tolerated, faults }),
     moreWrites(count) {
       return new Promise((resolve) => waiting.push({ count: acknowledged.length + count, resolve }));
+    },
+    bytesByBucket() {
+      const bytes = new Map<string, number>();
+      for (const { bucket, size } of acknowledged) bytes.set(bucket, (bytes.get(bucket) ?? 0) + size);
+      return bytes;
     },
     async stop() {
       stopped = true;
