@@ -8,10 +8,11 @@
 // one S3Error, here; it is logged once, here. Owns no state but the authenticator's key cache.
 import { isZringError, type NotOwnerDetails } from '../common/errors.ts';
 import type { HeldDataset, Whereabouts } from '../ownership/access.ts';
-import type { Exchange, Forwarder } from '../routing/exchange.ts';
+import type { Exchange } from '../routing/exchange.ts';
+import type { HopForwarder } from '../routing/forward.ts';
 import { NOT_OWNER_STATUS } from '../routing/hop.ts';
 import { refuseNotOwner } from '../routing/refuse-not-owner.ts';
-import { type Attempt, type Decision, decide } from '../routing/router.ts';
+import { type Routed, type RouteOptions, route } from '../routing/route.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { mayAct } from './authorize.ts';
@@ -22,11 +23,12 @@ import { HANDLERS } from './handlers/table.ts';
 import { accessOf, detectOperation, isImplemented, type OperationName, operationSpec } from './operation.ts';
 import { errorResponse, writeResponse } from './response.ts';
 import { type Authenticator, createAuthenticator } from './sigv4/authenticate.ts';
+import { withHoistedHeaders } from './sigv4/presigned-query.ts';
 import { parseTarget } from './target.ts';
 import type { Authenticated, S3Response, Target } from './types.ts';
 
 export interface PipelineServices extends HandlerServices {
-  readonly forwarder: Forwarder;
+  readonly forwarder: HopForwarder;
   /** Epoch of the map in use; said in typed refusals. */
   readonly mapEpoch: () => number;
   readonly metrics: Metrics;
@@ -101,7 +103,7 @@ function parse(exchange: Exchange, domains: readonly string[], progress: Progres
   const { request } = exchange;
   const target = parseTarget(request.url ?? '/', request.headers.host, domains);
   progress.target = target;
-  const headers = decodedHeaders(request.headers);
+  const headers = decodedHeaders(withHoistedHeaders(request.headers, target.query));
   const operation = detectOperation(request.method ?? '', target, headers);
   if (operation === null) throw new S3Error('MethodNotAllowed');
   progress.operation = operation;
@@ -111,7 +113,7 @@ function parse(exchange: Exchange, domains: readonly string[], progress: Progres
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Node shows header bytes as Latin-1; most clients mean UTF-8, and what is not UTF-8 stays as it is. */
-function decodedHeaders(wire: Exchange['request']['headers']): Record<string, string> {
+function decodedHeaders(wire: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(wire)) {
     if (value === undefined) continue;
@@ -138,67 +140,46 @@ async function runWhereItBelongs(
   parsed: Parsed,
   progress: Progress,
 ): Promise<void> {
-  const tried: Attempt[] = [];
-  let replayable = true;
+  const { bucket } = parsed.target;
+  // Set when this node was tried and its gate knew better than `locate`.
+  let refusal: NotOwnerDetails | null = null;
   for (;;) {
-    const decision = decidePlace(services, exchange, parsed, tried, replayable);
-    switch (decision.kind) {
-      case 'serve': {
-        progress.place = 'owner';
-        const refusal = await serve(services, authenticator, exchange, parsed, progress);
+    const routed: Routed =
+      bucket === null || !isImplemented(parsed.operation)
+        ? { kind: 'serve' }
+        : await route(exchange, bucket, routeOptions(services, parsed.operation), refusal);
+    progress.place = routed.kind === 'done' || routed.kind === 'unavailable' ? 'entry' : 'owner';
+    switch (routed.kind) {
+      case 'done':
+        progress.status = routed.status;
+        return;
+      case 'serve':
+        refusal = await serve(services, authenticator, exchange, parsed, progress);
         if (refusal === null) return;
-        tried.push({ node: services.self, refusal });
-        replayable = !exchange.request.readableDidRead;
+        if (exchange.request.readableDidRead) throw unavailable('it has just moved');
         break;
-      }
-      case 'forward': {
-        progress.place = 'entry';
-        const outcome = await services.forwarder.forward(exchange, decision.node);
-        if (outcome.kind === 'done') {
-          progress.status = outcome.status;
-          return;
-        }
-        if (outcome.kind === 'not-owner') services.metrics.hopReroutes.inc();
-        tried.push({ node: decision.node, refusal: outcome.kind === 'not-owner' ? outcome.details : null });
-        replayable = outcome.replayable;
-        break;
-      }
       case 'not-owner':
         progress.status = NOT_OWNER_STATUS;
-        refuseNotOwner(
-          exchange,
-          tried.at(-1)?.refusal ?? { epoch: services.mapEpoch(), owner: decision.owner, term: null },
-        );
+        refuseNotOwner(exchange, refusal ?? { epoch: services.mapEpoch(), owner: routed.owner, term: null });
         return;
       case 'absent':
         authorise(authenticator(), exchange, parsed);
         throw new S3Error('NoSuchBucket');
       case 'unavailable':
-        throw new S3Error('SlowDown', `The bucket cannot be served now: ${decision.reason}. Please try again.`, {
-          retryAfterSeconds: 1,
-        });
+        throw unavailable(routed.reason);
     }
   }
 }
 
-function decidePlace(
-  services: PipelineServices,
-  exchange: Exchange,
-  { operation, target }: Parsed,
-  tried: readonly Attempt[],
-  replayable: boolean,
-): Decision {
-  const anywhere = target.bucket === null || !isImplemented(operation);
-  return decide({
-    scope: anywhere ? 'node' : 'dataset',
-    origin: exchange.origin.kind,
-    self: services.self,
-    whereabouts: target.bucket === null ? null : locate(services, operation, target.bucket),
-    tried,
-    replayable,
-    // What the forwarder read into memory is gone for the handlers here.
-    buffered: exchange.request.readableDidRead,
+function unavailable(reason: string): S3Error {
+  return new S3Error('SlowDown', `The bucket cannot be served now: ${reason}. Please try again.`, {
+    retryAfterSeconds: 1,
   });
+}
+
+function routeOptions(services: PipelineServices, operation: OperationName): RouteOptions {
+  const { self, forwarder, metrics } = services;
+  return { self, forwarder, metrics, locate: (bucket) => locate(services, operation, bucket) };
 }
 
 /** An existing bucket is its owner's business; one that is to be made is its home's, known or not. */
@@ -237,12 +218,14 @@ async function serve(
   const context = { services, bucket, key: target.key ?? '', request: { exchange, operation, target, headers, auth } };
   const row = HANDLERS[operation];
   let held: HeldDataset | null = null;
+  let unwatch = () => {};
   try {
     let answer: S3Response;
     if (row.gate === 'none') {
       answer = await row.run(context);
     } else {
       held = await services.access.enter(bucket, row.gate);
+      unwatch = endWhenTaken(exchange, held);
       const expected = headers['x-amz-expected-bucket-owner'];
       if (expected !== undefined) checkExpectedOwner(readBucketDocument(held.store), expected);
       answer = await row.run({ ...context, dataset: held });
@@ -254,8 +237,18 @@ async function serve(
       return notOwnerDetails(services, error.details);
     throw error;
   } finally {
+    unwatch();
     held?.release();
   }
+}
+
+/** The dataset is taken away under a request that did not end in time: it is cut, so that the gate is given back. */
+function endWhenTaken(exchange: Exchange, { signal }: HeldDataset): () => void {
+  if (!signal) return () => undefined;
+  const cut = () => exchange.request.socket.destroy();
+  if (signal.aborted) cut();
+  signal.addEventListener('abort', cut, { once: true });
+  return () => signal.removeEventListener('abort', cut);
 }
 
 function notOwnerDetails(services: PipelineServices, details: unknown): NotOwnerDetails {

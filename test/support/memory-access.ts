@@ -31,6 +31,8 @@ export class MemoryAccess implements DatasetAccess {
   /** Called by every enter; tests throw from it. */
   onEnter: (dataset: string, mode: 'read' | 'write' | 'delete') => void = () => undefined;
   onRelease: () => void = () => undefined;
+  /** Given to every request that enters. */
+  signal: AbortSignal | undefined;
   /** Wraps a store for fault injection. */
   wrapStore: (store: Store) => Store = (store) => store;
 
@@ -64,6 +66,7 @@ export class MemoryAccess implements DatasetAccess {
       id: record.id,
       store: this.wrapStore(store),
       createdMs: record.createdMs,
+      ...(this.signal ? { signal: this.signal } : {}),
       release: () => {
         if (released) throw new Error('bug: released twice');
         released = true;

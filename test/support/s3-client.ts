@@ -13,7 +13,8 @@ import aws4 from 'aws4';
 import type { PeerTransport } from '../../src/common/peer.ts';
 import type { Config, Credential } from '../../src/config/types.ts';
 import type { DatasetAccess } from '../../src/ownership/access.ts';
-import type { Forwarder, Origin } from '../../src/routing/exchange.ts';
+import type { Origin } from '../../src/routing/exchange.ts';
+import type { HopForwarder } from '../../src/routing/forward.ts';
 import { startHttpServer } from '../../src/routing/http-server.ts';
 import { S3_LISTENER_LIMITS } from '../../src/routing/limits.ts';
 import { newRequestId } from '../../src/routing/request-id.ts';
@@ -45,7 +46,7 @@ export interface TestNodeOptions {
   readonly domains?: readonly string[];
   readonly credentials?: readonly Credential[];
   readonly secure?: boolean;
-  readonly forwarder?: Forwarder;
+  readonly forwarder?: HopForwarder;
   readonly transport?: PeerTransport;
   /** As the peer listener would: requests come from another node. */
   readonly origin?: Origin;
@@ -88,7 +89,8 @@ export interface RawResponse {
   readonly code: string | null;
 }
 
-const UNUSED_FORWARDER: Forwarder = {
+const UNUSED_FORWARDER: HopForwarder = {
+  buffered: () => false,
   forward: async (_exchange, node) => {
     throw new Error(`the test did not expect a request to be forwarded to ${node}`);
   },

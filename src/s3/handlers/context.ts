@@ -6,6 +6,7 @@ import type { Config } from '../../config/types.ts';
 import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
 import { invalidArgument } from '../errors.ts';
 import { openPayload, type Payload, type PayloadRequest, readWhole } from '../payload/reader.ts';
+import { withHoistedHeaders } from '../sigv4/presigned-query.ts';
 import { queryValue } from '../target.ts';
 import type { S3Request, S3Response } from '../types.ts';
 
@@ -58,6 +59,12 @@ export async function readDocument(
   headers: S3Request['headers'] = context.request.headers,
 ): Promise<Buffer> {
   return readWhole(openBody(context, { bytesMax, defaultChecksum: null, headers, purpose: 'document' }));
+}
+
+/** Header values byte for byte (Latin-1, as Node shows them), with those that a presigned URL carries. */
+export function wireHeaders(context: HandlerContext): Readonly<Record<string, string | string[] | undefined>> {
+  const { exchange, target } = context.request;
+  return withHoistedHeaders(exchange.request.headers, target.query);
 }
 
 /** Buckets here have no versions: the only version of an object is `null`. */

@@ -13,7 +13,7 @@ import { type ObjectAttributes, readAttributes, type StoredChecksum, storedAttri
 import { writeBlob } from './body.ts';
 import { checkExpectedOwner } from './bucket-document.ts';
 import { copySourceConditions, evaluateCopySource } from './conditions.ts';
-import type { DatasetContext } from './context.ts';
+import { type DatasetContext, wireHeaders } from './context.ts';
 import { type ByteRange, type CopySource, openCopySource, parseCopySource, type SourceName } from './copy-source.ts';
 import { requirePartNumber, requireUpload, uploadAlgorithm } from './multipart.ts';
 import { requestedAlgorithm } from './multipart-checksum.ts';
@@ -53,8 +53,8 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
 
 /** The read of the source is authorised here, at the destination, by the same credential. */
 function authorisedSource(context: DatasetContext): SourceName {
-  const { exchange, auth } = context.request;
-  const wire = exchange.request.headers['x-amz-copy-source'];
+  const { auth } = context.request;
+  const wire = wireHeaders(context)['x-amz-copy-source'];
   const name = parseCopySource(typeof wire === 'string' ? wire : '');
   if (!mayAct(auth.identity, name.bucket, 'read')) throw new S3Error('AccessDenied');
   return name;
@@ -105,7 +105,7 @@ function checkSize(source: CopySource): void {
 
 /** Storage class and website redirect are never copied (AWS: CopyObject, "Metadata"); the checksum is decided later. */
 function copiedAttributes(context: DatasetContext, source: CopySource, replace: boolean): ObjectAttributes {
-  const asked = readAttributes(context.request.exchange.request.headers);
+  const asked = readAttributes(wireHeaders(context));
   if (replace) return asked;
   const { headers, meta, latin1 } = storedAttributes(source.entry.attributes);
   const redirect = asked.headers?.['x-amz-website-redirect-location'];
@@ -183,9 +183,14 @@ async function transfer(
 ): Promise<{ blob: Blob; etag: string; checksum: StoredChecksum }> {
   const md5 = createHash('md5');
   const hasher = createHasher(algorithm);
+  const body = source.body();
+  // Nobody is left to hear of the copy (the client went, or the dataset was taken away): end it.
+  const end = () => body.destroy(new ZringError('ABORTED', `copy of ${source.entry.key}: the request has ended`));
+  const { signal } = context.request.exchange;
+  signal.addEventListener('abort', end, { once: true });
   async function* hashed(): AsyncGenerator<Buffer> {
     let seen = 0;
-    for await (const chunk of source.body() as AsyncIterable<Buffer>) {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
       seen += chunk.length;
       md5.update(chunk);
       hasher.update(chunk);
@@ -193,7 +198,9 @@ async function transfer(
     }
     if (seen !== size) throw new ZringError('STORAGE_CORRUPT', `copy source: ${seen} bytes instead of ${size}`);
   }
-  const blob = await writeBlob(context.dataset.store, hashed(), size);
+  const blob = await writeBlob(context.dataset.store, hashed(), size).finally(() =>
+    signal.removeEventListener('abort', end),
+  );
   const value = (await hasher.digest()).toString('base64');
   return { blob, etag: md5.digest('hex'), checksum: { algorithm, value, type: 'FULL_OBJECT' } };
 }

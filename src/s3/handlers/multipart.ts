@@ -20,7 +20,7 @@ import { type ObjectAttributes, readAttributes, type StoredChecksum, storedAttri
 import { receiveBlob } from './body.ts';
 import { ownerOf, readBucketDocument } from './bucket-document.ts';
 import { compositeChecksum, fullObjectChecksum, type PartChecksum } from './checksum-combine.ts';
-import { type DatasetContext, openBody, quoted, readDocument } from './context.ts';
+import { type DatasetContext, openBody, quoted, readDocument, wireHeaders } from './context.ts';
 import {
   checkPartChecksums,
   claimedChecksum,
@@ -47,11 +47,11 @@ function uploadAttributes(upload: UploadInfo): UploadAttributes {
 }
 
 export async function createMultipartUpload(context: DatasetContext): Promise<S3Response> {
-  const { headers, exchange, auth } = context.request;
+  const { headers, auth } = context.request;
   refuseUnsupported(headers);
   const checksum = declaredChecksum(headers);
   const attributes: UploadAttributes = {
-    object: readAttributes(exchange.request.headers),
+    object: readAttributes(wireHeaders(context)),
     initiator: ownerOf(auth.identity),
     ...(checksum ? { checksum } : {}),
   };

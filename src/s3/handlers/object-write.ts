@@ -9,15 +9,15 @@ import type { S3Response } from '../types.ts';
 import { checksumHeaders, readAttributes, toBag } from './attributes.ts';
 import { chooseChecksum, receiveBlob } from './body.ts';
 import { writeCondition } from './conditions.ts';
-import { type DatasetContext, openBody, quoted, refuseVersions } from './context.ts';
+import { type DatasetContext, openBody, quoted, refuseVersions, wireHeaders } from './context.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 export async function putObject(context: DatasetContext): Promise<S3Response> {
-  const { headers, exchange } = context.request;
+  const { headers } = context.request;
   const { store } = context.dataset;
   refuseUnsupported(headers);
   const condition = putCondition(headers);
-  const attributes = readAttributes(exchange.request.headers);
+  const attributes = readAttributes(wireHeaders(context));
   const payload = openBody(context, { bytesMax: LIMITS.putBytesMax.value, defaultChecksum: 'CRC64NVME' });
   const { blob, result } = await receiveBlob(store, payload);
   const checksum = chooseChecksum(result.checksums);

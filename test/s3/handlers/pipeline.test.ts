@@ -5,7 +5,8 @@ import net from 'node:net';
 import { before, describe, test } from 'node:test';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { type NotOwnerDetails, ZringError } from '../../../src/common/errors.ts';
-import type { Exchange, Forwarder, ForwardOutcome } from '../../../src/routing/exchange.ts';
+import type { Exchange, ForwardOutcome } from '../../../src/routing/exchange.ts';
+import type { HopForwarder } from '../../../src/routing/forward.ts';
 import { NOT_OWNER_HEADER } from '../../../src/routing/hop.ts';
 import type { Store } from '../../../src/store/types.ts';
 import { credential, type RawRequest, signHeaders } from '../../support/s3-client.ts';
@@ -18,13 +19,17 @@ const credentials = [
 ];
 
 /** Answers for the owner that a request is forwarded to. */
-class ScriptedForwarder implements Forwarder {
+class ScriptedForwarder implements HopForwarder {
   readonly asked: string[] = [];
   script: (exchange: Exchange, node: string) => ForwardOutcome | Promise<ForwardOutcome> = (exchange, node) => {
     exchange.response.writeHead(200, { 'x-served-by': node });
     exchange.response.end();
     return { kind: 'done', status: 200 };
   };
+
+  buffered(): boolean {
+    return false;
+  }
 
   async forward(exchange: Exchange, node: string): Promise<ForwardOutcome> {
     this.asked.push(node);
@@ -375,6 +380,34 @@ describe('bodies', () => {
     await new Promise((resolve) => response.on('close', resolve));
     return { status: response.statusCode ?? 0, whole: response.complete };
   }
+
+  test('a dataset that is taken away under a request cuts it and gets its gate back', async (t) => {
+    await node.client().send(new PutObjectCommand({ Bucket, Key: 'taken', Body: Buffer.alloc(8 << 20) }));
+    const taken = new AbortController();
+    node.access.signal = taken.signal;
+    t.after(() => {
+      node.access.signal = undefined;
+    });
+    const path = `/${Bucket}/taken`;
+    const outgoing = http.request({
+      host: '127.0.0.1',
+      port: node.port,
+      agent: false,
+      path,
+      headers: signHeaders(node, { path }),
+    });
+    outgoing.end();
+    const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage];
+    response.on('error', () => undefined);
+    const released = new Promise<void>((resolve) => {
+      node.access.onRelease = () => resolve();
+    });
+    taken.abort();
+    await released;
+    response.resume();
+    await new Promise((resolve) => response.on('close', resolve));
+    assert.deepEqual([node.access.held, response.complete], [0, false]);
+  });
 
   test('a client that stops reading and goes gives the gate back', async () => {
     await node.client().send(new PutObjectCommand({ Bucket, Key: 'big', Body: Buffer.alloc(8 << 20) }));
