@@ -133,7 +133,8 @@ describe('bootstrap', () => {
   });
 });
 
-test('under npm, a shell that was ended takes the program with it', async (context) => {
+// The limit is far above what it takes (1 s): without the rule the program would go on for ever.
+test('under npm, a shell that was ended takes the program with it', { timeout: 120_000 }, async (context) => {
   const main = `process.on('SIGTERM', () => { console.log('stopping'); process.exit(0); });
     setInterval(() => {}, 1000);
     console.log('up', process.pid);`;
@@ -145,6 +146,14 @@ test('under npm, a shell that was ended takes the program with it', async (conte
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   let text = '';
+  context.after(() => {
+    const pid = Number(/^up (\d+)/.exec(text)?.[1]);
+    try {
+      if (pid > 0) process.kill(pid, 'SIGKILL');
+    } catch {
+      // Gone, as it should be.
+    }
+  });
   shell.stdout.on('data', (chunk: Buffer) => {
     text += chunk;
     if (text.startsWith('up')) shell.kill('SIGTERM');
