@@ -9,13 +9,26 @@
 // Group commit is ours, not lmdb-js's: one LMDB transaction at a time runs all writers that wait. lmdb-js would queue a
 // second worker behind a running flush, and when that flush fails for good (MDB_PANIC) its worker returns without letting
 // go of a mutex that the main thread then waits for.
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { type FileHandle, open as openFile, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Database as LmdbTable, open as lmdbOpen, type RootDatabase } from 'lmdb';
 import { assert, ZringError } from './errors.ts';
-import { checkPages, type LmdbMeta, readMeta, readThrough } from './lmdb-file.ts';
-import { isErrno, storageError, storageErrorCode } from './storage-errors.ts';
+import { checkPages, readMeta, readThrough } from './lmdb-file.ts';
+import {
+  claim,
+  cleanMarker,
+  identify,
+  isFull,
+  lockedElsewhere,
+  refuseSecondUse,
+  releaseClaim,
+  removeFile,
+  stoppedCleanly,
+  withFile,
+  writeCleanMarker,
+} from './lmdb-guard.ts';
+import { storageError, storageErrorCode } from './storage-errors.ts';
 
 /** 8 KiB pages allow keys of 4026 bytes: an S3 key of 1024 bytes fits with every byte escaped. Fixed at creation. */
 const PAGE_BYTES = 8192;
@@ -74,9 +87,6 @@ interface Waiting<Table extends string> {
   outcome: { readonly value: unknown } | { readonly error: unknown } | null;
 }
 
-/** Two environments on one file in one process would corrupt it: LMDB's locks are per process. By device and inode. */
-const openFiles = new Set<string>();
-
 /**
  * Makes a new file with these tables, durable when it resolves, and opens it. It is made under another name first: after a
  * crash there is either none or a whole one. Errors: DATASET_ALREADY_EXISTS, STORAGE_*.
@@ -129,50 +139,61 @@ export async function openDatabase<Table extends string>(
 export class Database<Table extends string> {
   readonly path: string;
   readonly readonly: boolean;
-  readonly #root: RootDatabase<Buffer, Buffer>;
+  #root: RootDatabase<Buffer, Buffer>;
   readonly #tables = new Map<Table, LmdbTable<Buffer, Buffer>>();
   readonly #identity: string;
-  readonly #alone: boolean;
+  readonly #options: OpenOptions<Table>;
   #queue: Waiting<Table>[] = [];
   #committing: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
   #broken: ZringError | null = null;
+  /** Of the group that is being committed. */
+  #lastTransaction = 0;
 
   /** Use createDatabase or openDatabase, which check first. */
   constructor(path: string, options: OpenOptions<Table>, create: boolean) {
     this.path = path;
     this.readonly = options.readonly ?? false;
-    this.#alone = options.alone;
+    this.#options = options;
     this.#identity = claim(path);
     try {
-      this.#root = lmdbOpen<Buffer, Buffer>({
-        path,
-        noSubdir: true,
-        readOnly: this.readonly,
-        overlappingSync: false,
-        pageSize: PAGE_BYTES,
-        mapSize: options.mapBytes ?? MAP_BYTES_DEFAULT,
-        maxDbs: TABLES_MAX,
-        encoding: 'binary',
-        keyEncoding: 'binary',
-      });
+      this.#root = this.#openEnvironment();
     } catch (cause) {
-      openFiles.delete(this.#identity);
+      releaseClaim(this.#identity);
       throw storageError(cause, 'opening', path);
     }
     try {
-      for (const name of options.tables) this.#openTable(name, create);
+      this.#openTables(create);
     } catch (cause) {
       void this.close();
       throw storageError(cause, 'opening', path);
     }
   }
 
-  #openTable(name: Table, create: boolean): void {
-    const options = { name, encoding: 'binary', keyEncoding: 'binary', create } as const;
-    const table = this.#root.openDB<Buffer, Buffer>(options) as LmdbTable<Buffer, Buffer> | undefined;
-    if (!table) throw new ZringError('STORAGE_CORRUPT', `${this.path} lacks the table ${name}`, { subject: this.path });
-    this.#tables.set(name, table);
+  #openEnvironment(): RootDatabase<Buffer, Buffer> {
+    return lmdbOpen<Buffer, Buffer>({
+      path: this.path,
+      noSubdir: true,
+      readOnly: this.readonly,
+      overlappingSync: false,
+      // With it lmdb-js makes a promise of its own for each batch, and its rejection would be nobody's to handle.
+      eventTurnBatching: false,
+      pageSize: PAGE_BYTES,
+      mapSize: this.#options.mapBytes ?? MAP_BYTES_DEFAULT,
+      maxDbs: TABLES_MAX,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+    });
+  }
+
+  #openTables(create: boolean): void {
+    for (const name of this.#options.tables) {
+      const options = { name, encoding: 'binary', keyEncoding: 'binary', create } as const;
+      const table = this.#root.openDB<Buffer, Buffer>(options) as LmdbTable<Buffer, Buffer> | undefined;
+      if (!table)
+        throw new ZringError('STORAGE_CORRUPT', `${this.path} lacks the table ${name}`, { subject: this.path });
+      this.#tables.set(name, table);
+    }
   }
 
   /** A copy, or undefined. Only what is flushed. */
@@ -208,7 +229,7 @@ export class Database<Table extends string> {
    * Runs `run` inside the next transaction, together with all that wait, and resolves once it is flushed. When `run`
    * throws, nothing of it is written and the promise rejects with that error, after the flush: what it saw of others in the
    * same group may not be told before it is durable. Calls run in order. `run` must be synchronous.
-   * Errors: STORAGE_FULL (nothing written), STORAGE_OUTCOME_UNKNOWN, STORAGE_UNAVAILABLE.
+   * Errors: STORAGE_FULL, STORAGE_UNAVAILABLE (nothing written), STORAGE_OUTCOME_UNKNOWN.
    */
   transact<Result>(run: (transaction: Transaction<Table>) => Result): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
@@ -227,14 +248,15 @@ export class Database<Table extends string> {
         // The callback runs when LMDB's writer thread holds the write lock: everything queued until then joins.
         // As a child transaction, so that a failing put takes back all that the group has put.
         await this.#root.childTransaction(() => {
+          this.#lastTransaction = this.#root.getWriteTxnId();
           group = this.#queue;
           this.#queue = [];
           for (const waiting of group) this.#run(waiting);
         });
       } catch (cause) {
         const error = await this.#commitFailed(cause);
-        const rejected = this.#broken ? [...group, ...this.#queue.splice(0)] : group;
-        for (const waiting of rejected) waiting.reject(error);
+        for (const waiting of group) waiting.reject(error);
+        if (this.#broken) for (const waiting of this.#queue.splice(0)) waiting.reject(this.#broken);
         continue;
       }
       for (const { outcome, resolve, reject } of group) {
@@ -291,32 +313,61 @@ export class Database<Table extends string> {
     return write;
   }
 
-  /** A full disk leaves LMDB as it was. After anything else no write is tried again before reopening. */
+  /**
+   * As long as LMDB lets readers in, the meta page was not touched: nothing of the group is there, nothing else was lost,
+   * and the next commit may be tried. Otherwise (MDB_PANIC) the outcome is unknown, and only reopening shows it.
+   */
   async #commitFailed(cause: unknown): Promise<ZringError> {
     const reason = await commitReason(cause);
     const subject = this.path;
-    if (storageErrorCode(reason) === 'STORAGE_FULL' && this.#stillReadable()) {
-      return new ZringError('STORAGE_FULL', `no space to commit to ${subject}`, { cause: reason, subject });
-    }
     const text = reason instanceof Error ? reason.message : String(reason);
-    this.#broken = new ZringError('STORAGE_UNAVAILABLE', `${subject} must be reopened, a commit failed: ${text}`, {
-      cause: reason,
-      subject,
-    });
-    return new ZringError('STORAGE_OUTCOME_UNKNOWN', `committing to ${subject} failed: ${text}`, {
+    if (this.#letsReadersIn()) {
+      // LMDB reports a short write, which is how a disk gets full, as EIO.
+      const full = storageErrorCode(reason) === 'STORAGE_FULL' || (await isFull(this.path));
+      const code = full ? 'STORAGE_FULL' : 'STORAGE_UNAVAILABLE';
+      return new ZringError(code, `committing to ${subject} failed: ${text}`, { cause: reason, subject });
+    }
+    const known = await this.#reopen(reason);
+    // The older meta page is there, and flushed: the group is lost for certain. That the newer one can be read proves
+    // nothing, for a page that could not be written may stay in the kernel's cache as if it had been.
+    const code = known !== null && known < this.#lastTransaction ? 'STORAGE_UNAVAILABLE' : 'STORAGE_OUTCOME_UNKNOWN';
+    return new ZringError(code, `committing to ${subject} failed: ${text}`, {
       cause: reason,
       subject,
     });
   }
 
-  /** After a failed write of the meta page LMDB refuses even new readers (MDB_PANIC). */
-  #stillReadable(): boolean {
+  #letsReadersIn(): boolean {
     try {
       this.#root.resetReadTxn();
       for (const table of this.#tables.values()) table.getBinary(FIRST_KEY);
       return true;
     } catch {
       return false;
+    }
+  }
+
+  /**
+   * In place, between two groups. Readers get STORAGE_UNAVAILABLE meanwhile; when it fails, for good.
+   * Returns the last transaction that is there, or null.
+   */
+  async #reopen(reason: unknown): Promise<number | null> {
+    const message = `${this.path} is being reopened after a failed commit`;
+    this.#broken = new ZringError('STORAGE_UNAVAILABLE', message, { cause: reason, subject: this.path });
+    try {
+      await this.#root.close();
+      // What the kernel holds of the file now is what we read from here on: it must not be lost any more.
+      const { txnId } = await withFile(this.path, 'r+', async (file) => {
+        await file.sync();
+        return readMeta(file, this.path);
+      });
+      this.#root = this.#openEnvironment();
+      this.#openTables(false);
+      this.#broken = null;
+      return txnId;
+    } catch (cause) {
+      this.#broken = storageError(cause, 'reopening', this.path);
+      return null;
     }
   }
 
@@ -362,9 +413,9 @@ export class Database<Table extends string> {
       await this.#root.close();
       if (this.readonly) return;
       if (!this.#broken) await writeCleanMarker(this.path);
-      if (this.#alone) await removeFile(`${this.path}-lock`);
+      if (this.#options.alone) await removeFile(`${this.path}-lock`);
     } finally {
-      openFiles.delete(this.#identity);
+      releaseClaim(this.#identity);
     }
   }
 }
@@ -383,92 +434,5 @@ async function commitReason(cause: unknown): Promise<unknown> {
     return cause;
   } catch (reason) {
     return reason;
-  }
-}
-
-function identify(path: string): string {
-  try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (cause) {
-    throw storageError(cause, 'opening', path);
-  }
-}
-
-function refuseSecondUse(identity: string, path: string): void {
-  if (openFiles.has(identity)) {
-    throw new ZringError('LOCKED', `${path} is open in this process already`, { subject: path });
-  }
-}
-
-function claim(path: string): string {
-  const identity = identify(path);
-  refuseSecondUse(identity, path);
-  openFiles.add(identity);
-  return identity;
-}
-
-/**
- * LMDB locks a byte of its lock file while it has the file open. Best effort, Linux only: it finds a second process that
- * was pointed at the same folder, the storage root's own lock is what excludes it.
- */
-function lockedElsewhere(path: string): boolean {
-  try {
-    const lock = statSync(`${path}-lock`, { bigint: true });
-    const major = (lock.dev >> 8n) & 0xfffn;
-    const minor = (lock.dev & 0xffn) | ((lock.dev >> 12n) & 0xfff00n);
-    const hex = (value: bigint): string => value.toString(16).padStart(2, '0');
-    return readFileSync('/proc/locks', 'latin1').includes(` ${hex(major)}:${hex(minor)}:${lock.ino} `);
-  } catch {
-    return false;
-  }
-}
-
-function cleanMarker(path: string): string {
-  return `${path}-clean`;
-}
-
-/** The marker names the transaction it stands for, so one that outlived a crash proves nothing. */
-async function stoppedCleanly(path: string, meta: LmdbMeta): Promise<boolean> {
-  try {
-    return (await readFile(cleanMarker(path), 'utf8')) === `${meta.txnId}\n`;
-  } catch {
-    return false;
-  }
-}
-
-/** Not flushed and allowed to fail: without it the next opening only reads more. */
-async function writeCleanMarker(path: string): Promise<void> {
-  try {
-    const meta = await withFile(path, 'r', (file) => readMeta(file, path));
-    await writeFile(cleanMarker(path), `${meta.txnId}\n`);
-  } catch {
-    return;
-  }
-}
-
-async function withFile<Result>(
-  path: string,
-  flags: string,
-  use: (file: FileHandle) => Promise<Result>,
-): Promise<Result> {
-  let file: FileHandle;
-  try {
-    file = await openFile(path, flags);
-  } catch (cause) {
-    throw storageError(cause, 'opening', path);
-  }
-  try {
-    return await use(file);
-  } finally {
-    await file.close();
-  }
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (cause) {
-    if (!isErrno(cause, 'ENOENT')) throw storageError(cause, 'removing', path);
   }
 }

@@ -220,11 +220,21 @@ export class LocalStore implements Store {
         return result;
       });
     } catch (error) {
-      if (!(error instanceof ZringError && error.code === 'STORAGE_OUTCOME_UNKNOWN')) {
+      if (!this.#mayBeNamed(blob, error)) {
         blob.state = 'pending';
         discard(blob);
       }
       throw error;
+    }
+  }
+
+  /** After a commit of unknown outcome the index, reopened, tells; when it cannot, the next opening sweeps. */
+  #mayBeNamed(blob: Blob, error: unknown): boolean {
+    if (!(error instanceof ZringError && error.code === 'STORAGE_OUTCOME_UNKNOWN')) return false;
+    try {
+      return this.#index.get('blobs', idBytes(blob.id)) !== undefined;
+    } catch {
+      return true;
     }
   }
 

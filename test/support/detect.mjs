@@ -68,6 +68,20 @@ export const PARTS = {
       rootFault() ??
       (succeeds('unshare', ['-n', 'true']) ? null : 'no network namespace can be made (unshare -n)'),
   },
+  mounts: {
+    packages: ['util-linux', 'mount'],
+    fault: () =>
+      programFault('unshare', 'mount') ??
+      rootFault() ??
+      (succeeds('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs tmpfs /mnt'])
+        ? null
+        : 'nothing can be mounted in a private namespace (unshare -m)'),
+  },
+  strace: {
+    packages: ['strace'],
+    fault: () =>
+      programFault('strace') ?? (succeeds('strace', ['-o', '/dev/null', 'true']) ? null : 'strace may not trace here'),
+  },
   haproxy: { packages: ['haproxy'], fault: () => programFault('haproxy') },
   nginx: { packages: ['nginx-light'], fault: () => programFault('nginx') },
   promtool: { packages: ['prometheus'], fault: () => programFault('promtool') },
