@@ -88,7 +88,7 @@ export function requireUnexpired(presigned: PresignedSignature, nowMs: number): 
   });
 }
 
-/** Parameters of the signature itself; every other x-amz-* parameter stands for a header. */
+/** Parameters of the signature itself. */
 const OF_THE_SIGNATURE = new Set([
   'x-amz-algorithm',
   'x-amz-credential',
@@ -100,14 +100,24 @@ const OF_THE_SIGNATURE = new Set([
 ]);
 
 /**
- * Headers that a presigner moved into the query (x-amz-acl, x-amz-checksum-crc32, x-amz-meta-…), lower case. They are
- * covered by the signature and mean what the header would; a real header of the same name goes before.
+ * Checksums in the query are not the body's: the AWS SDK for JavaScript puts the checksum of the body it had when it
+ * signed there, most often none. S3 ignores them ("Amazon S3 presigned URLs don't support … data-integrity checksum
+ * algorithms", Amazon S3 User Guide, Uploading objects with presigned URLs).
+ */
+function isIgnored(name: string): boolean {
+  if (name === 'x-amz-sdk-checksum-algorithm' || OF_THE_SIGNATURE.has(name)) return true;
+  return name.startsWith('x-amz-checksum-') && !/^x-amz-checksum-(mode|algorithm|type)$/.test(name);
+}
+
+/**
+ * Headers that a presigner moved into the query (x-amz-acl, x-amz-meta-…), lower case. They are covered by the
+ * signature and mean what the header would; a real header of the same name goes before.
  */
 export function hoistedHeaders(query: Target['query']): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, values] of query) {
     const lower = name.toLowerCase();
-    if (lower.startsWith('x-amz-') && !OF_THE_SIGNATURE.has(lower)) headers[lower] = values.join(',');
+    if (lower.startsWith('x-amz-') && !isIgnored(lower)) headers[lower] = values.join(',');
   }
   return headers;
 }

@@ -180,7 +180,7 @@ function plain(url: string): { target: string; headers: Record<string, string> }
   return { target: url.slice(url.indexOf('/', 'http://'.length)), headers: { host } };
 }
 
-test('SDK presigner: GET with overrides, PUT with metadata and checksum in the query', async () => {
+test('SDK presigner: GET with overrides, PUT with metadata in the query', async () => {
   const signingDate = new Date(EXAMPLE_MS);
   const keys = ['a b', 'a+b', 'a//b', '../x', 'é/日本', 'a%2Fb', '~*()!', './'];
   for (const Key of keys) {
@@ -192,13 +192,14 @@ test('SDK presigner: GET with overrides, PUT with metadata and checksum in the q
     assert.ok(accepted('PUT', url.target, url.headers), url.target);
     const hoisted = hoistedHeaders(request('PUT', url.target, url.headers).target.query);
     assert.equal(hoisted['x-amz-meta-a'], '1');
-    assert.equal(hoisted['x-amz-sdk-checksum-algorithm'], 'SHA256');
-    assert.ok(!('x-amz-signature' in hoisted) && !('x-amz-credential' in hoisted) && !('x-amz-date' in hoisted));
+    const others = Object.keys(hoisted).filter((name) => name !== 'x-amz-meta-a' && name !== 'x-amz-content-sha256');
+    assert.deepEqual(others, [], 'neither the signature nor the checksum of a body that is not there');
   }
 });
 
 test('headers in the query count for presigned requests only, and after real ones', () => {
-  const signed = 'X-Amz-Signature=s&x-amz-meta-a=%C3%A9&X-Amz-Acl=public-read&X-Amz-Expires=5&prefix=p';
+  const signed =
+    'X-Amz-Signature=s&x-amz-meta-a=%C3%A9&X-Amz-Acl=public-read&X-Amz-Expires=5&prefix=p&x-amz-checksum-crc32=AAAAAA==';
   const { query } = request('PUT', `/bucket/k?${signed}`, { host: 'h' }).target;
   const merged = withHoistedHeaders({ host: 'h', 'x-amz-acl': 'private' }, query);
   assert.deepEqual({ ...merged }, { host: 'h', 'x-amz-acl': 'private', 'x-amz-meta-a': '\xc3\xa9' });
@@ -244,7 +245,9 @@ function handSigned(path: string, headers: Record<string, string>, encoding: 'la
     ...headers,
   };
   const names = Object.keys(all).sort();
-  const lines = names.map((name) => `${name}:${(all[name] ?? '').trim().replace(/ +/g, ' ')}\n`).join('');
+  const lines = names
+    .map((name) => `${name}:${(all[name] ?? '').replace(/ +/g, ' ').replace(/^ | $/g, '')}\n`)
+    .join('');
   const canonical = `GET\n${signedPath}\n\n${lines}\n${names.join(';')}\n${EMPTY_SHA256}`;
   const step = (key: Buffer | string, data: string) => createHmac('sha256', key).update(data).digest();
   const key = step(step(step(step(`AWS4${SECRET}`, '20130524'), 'us-east-1'), 's3'), 'aws4_request');
