@@ -45,17 +45,19 @@ export function claim(path: string): string {
 
 /**
  * LMDB locks a byte of its lock file while it has the file open. Best effort, Linux only: it finds a second process that
- * was pointed at the same folder, the storage root's own lock is what excludes it.
+ * was pointed at the same folder, the storage root's own lock is what excludes it. The pid of that process, or null.
  */
-export function lockedElsewhere(path: string): boolean {
+export function holderElsewhere(path: string): number | null {
   try {
     const lock = statSync(`${path}-lock`, { bigint: true });
     const major = (lock.dev >> 8n) & 0xfffn;
     const minor = (lock.dev & 0xffn) | ((lock.dev >> 12n) & 0xfff00n);
     const hex = (value: bigint): string => value.toString(16).padStart(2, '0');
-    return readFileSync('/proc/locks', 'latin1').includes(` ${hex(major)}:${hex(minor)}:${lock.ino} `);
+    const held = new RegExp(` (\\d+) ${hex(major)}:${hex(minor)}:${lock.ino} `);
+    const [, pid] = held.exec(readFileSync('/proc/locks', 'latin1')) ?? [];
+    return pid === undefined ? null : Number(pid);
   } catch {
-    return false;
+    return null;
   }
 }
 

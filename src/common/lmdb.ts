@@ -18,9 +18,9 @@ import { checkPages, readMeta, readThrough } from './lmdb-file.ts';
 import {
   claim,
   cleanMarker,
+  holderElsewhere,
   identify,
   isFull,
-  lockedElsewhere,
   refuseSecondUse,
   releaseClaim,
   removeFile,
@@ -120,16 +120,17 @@ export async function openDatabase<Table extends string>(
 ): Promise<Database<Table>> {
   const readonly = options.readonly ?? false;
   refuseSecondUse(identify(path), path);
-  const live = lockedElsewhere(path);
-  if (live && options.alone && !readonly) {
-    throw new ZringError('LOCKED', `${path} is in use by another process`, { subject: path });
+  const holder = holderElsewhere(path);
+  if (holder !== null && options.alone && !readonly) {
+    const message = `${path} is in use by process ${holder}`;
+    throw new ZringError('LOCKED', message, { subject: path, details: { pid: holder } });
   }
   await withFile(path, 'r', async (file) => {
     const meta = await readMeta(file, path);
     const trusted = options.check === 'never' || (options.check !== 'always' && (await stoppedCleanly(path, meta)));
     if (!trusted) await readThrough(file, path);
     const short = (await file.stat()).size < (meta.lastPage + 1) * meta.pageBytes;
-    if (!live && (short || !trusted)) await checkPages(file, path, meta);
+    if (holder === null && (short || !trusted)) await checkPages(file, path, meta);
   });
   if (options.alone && !readonly) await removeFile(`${path}-lock`);
   if (!readonly) await removeFile(cleanMarker(path));

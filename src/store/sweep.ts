@@ -181,7 +181,7 @@ export class Sweeper {
 
   async #sweepLeftovers(): Promise<void> {
     for (const folder of fanOutFolders()) {
-      const names = (await readdir(join(this.#folder, folder))).filter((name) => this.#isLeftover(name));
+      const names = (await listFolder(join(this.#folder, folder))).filter((name) => this.#isLeftover(name));
       for (let at = 0; at < names.length && !this.#stopped; at += BATCH) {
         const batch = names.slice(at, at + BATCH);
         await this.#workUnpaused(async () => {
@@ -202,5 +202,15 @@ export class Sweeper {
   /** Names that are not ours are left alone; verify reports them. */
   #isLeftover(name: string): boolean {
     return isId(name) && !this.#ids.owns(name) && this.#index.get('blobs', idBytes(name)) === undefined;
+  }
+}
+
+/** A fan-out folder that a copy of the store left out, because it was empty, holds nothing. */
+export async function listFolder(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) return [];
+    throw storageError(cause, 'reading', path);
   }
 }

@@ -1,11 +1,11 @@
 // Walks a whole store and says what is wrong with it: every object and part is read and checked against its checksums, the
 // index is counted against itself, and the data folder against the index. Changes nothing. Works page by page, so a store
 // in use may be verified; then what changed meanwhile is looked up again before it is called damage.
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeFile, decodeInline, decodePart, type StateRow } from './codec.ts';
 import { fanOutFolders, ID_BYTES, idBytes, isId } from './ids.ts';
 import type { StoreIndex } from './index.ts';
+import { listFolder } from './sweep.ts';
 import type { Blob, ObjectEntry, VerifyProgress } from './types.ts';
 
 const PAGE = 200;
@@ -146,7 +146,7 @@ class Verification {
   async files(): Promise<void> {
     for (const folder of fanOutFolders()) {
       this.#signal?.throwIfAborted();
-      for (const name of await readdir(join(this.#access.path, folder))) {
+      for (const name of await listFolder(join(this.#access.path, folder))) {
         const known = isId(name) && (this.#access.isUnsettled(name) || this.#access.index.get('blobs', idBytes(name)));
         if (!known) this.#report('', `${folder}/${name} belongs to no object`);
       }
