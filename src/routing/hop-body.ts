@@ -124,9 +124,19 @@ export function takePreamble(request: IncomingMessage): Promise<void> {
     const onReadable = () => {
       const byte = request.read(PREAMBLE.length) as Buffer | null;
       if (byte === null) return;
+      forgetRead(request);
       done(byte.equals(PREAMBLE) ? null : new ZringError('PEER_PROTOCOL', 'a streamed body lacks its first byte'));
     };
     const onClose = () => done(cutShort());
     request.on('readable', onReadable).on('close', onClose);
   });
+}
+
+/**
+ * Nothing of the sender's body was read yet, and `readableDidRead` has to say so: a request that was not touched may
+ * still be refused as a whole. Node has no public way to take a byte off without being marked.
+ */
+function forgetRead(request: IncomingMessage): void {
+  const { _readableState: state } = request as unknown as { _readableState: { dataEmitted: boolean } };
+  state.dataEmitted = false;
 }

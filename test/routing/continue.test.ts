@@ -129,6 +129,7 @@ test('a large body without Expect waits at the entry until the owner gives the g
   assert.equal(exchange.awaitsContinue, true);
   assert.equal(exchange.request.headers.expect, undefined, 'the client did not send it');
   assert.equal(exchange.request.readableLength, 0, 'no byte of the body has left the entry');
+  assert.equal(exchange.request.readableDidRead, false, 'the owner sees an untouched request');
   decide();
   const text = await client.closed;
   assert.deepEqual(statuses(text), [200], 'the client, which did not ask, gets no 100');
