@@ -127,6 +127,9 @@ export class LocalAccess implements DatasetAccess {
       if (verdict.kind === 'open' && runner.store) break;
       if (verdict.kind === 'shut') throw this.#refusal(runner.dataset, verdict.reason);
       if (verdict.kind === 'wait' && verdict.open) runner.dispatch({ on: 'open' });
+      // Promised to a node that is silent: nothing will change soon, so nobody waits for it (I3).
+      const silentMs = runner.state.copy?.promise ? clock.monotonicMs() - runner.state.contactMs : 0;
+      if (silentMs > limits.machine.promiseSilenceMs) throw this.#waitedInVain(runner);
       const leftMs = limits.gateWaitMs - (clock.monotonicMs() - beganMs);
       if (leftMs <= 0 || runner.waiting >= limits.gateWaitersMax) throw this.#waitedInVain(runner);
       waited = true;

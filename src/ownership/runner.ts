@@ -130,6 +130,9 @@ export class DatasetRunner {
   kill(): void {
     this.#stopped = true;
     this.#pull?.controller.abort();
+    const failure = { code: 'SHUTTING_DOWN', message: 'this node is stopping' } as const;
+    for (const settle of this.#requests.values()) settle({ ok: false, failure });
+    this.#requests.clear();
     this.#wake();
   }
 

@@ -118,8 +118,7 @@ export class TestCluster {
       manual: true,
       limits: {
         machine: { ...MACHINE_LIMITS, promiseSilenceMs: 0, ...limits?.machine },
-        gateWaitMs: 200,
-        drainMs: 200,
+        gateWaitMs: 60_000,
         pullRetryMs: 0,
         tickMs: 10,
         ...limits,
@@ -248,12 +247,14 @@ export class TestCluster {
         const node = target(to, method);
         const handler = node.ownership.methods.calls[method];
         if (!handler) throw new ZringError('PEER_PROTOCOL', method);
-        const answer = JSON.parse(JSON.stringify(await handler(JSON.parse(JSON.stringify(request)), from)));
+        const answer = await handler(JSON.parse(JSON.stringify(request)), from).catch((error: unknown) => {
+          if (node.up) throw error;
+        });
         // The caller or the answerer may have died meanwhile.
         if (!node.up || this.fault(from, to, `${method} answer`) !== 'ok') {
           throw new ZringError('NODE_UNREACHABLE', `the answer of ${to} was lost (${method})`, { subject: to });
         }
-        return answer;
+        return JSON.parse(JSON.stringify(answer));
       },
       stream: async (to, method, request, options) => {
         const node = target(to, method);
