@@ -23,6 +23,12 @@ export interface Lock {
   release(): Promise<void>;
 }
 
+/** A contender may be slow anywhere; tests make it slow where it matters. */
+export interface LockHooks {
+  /** After the lock was found free, before it is taken. */
+  beforeLink?(): Promise<void>;
+}
+
 /** sun_path is 108 bytes on Linux, 104 elsewhere, terminator included. */
 const SOCKET_PATH_BYTES_MAX = 103;
 /** The end of a contender's name. */
@@ -34,22 +40,23 @@ const HOLDER_ANSWER_MS = 1000;
  * @param path In an existing folder on a local file system, e.g. `/tank/zring/_zring/lock`; files are named after it.
  * Errors: LOCKED (details: { pid } of the holder, null when it does not say), MOUNT_INVALID (no such folder), STORAGE_*.
  */
-export async function acquireExclusiveLock(path: string): Promise<Lock> {
+export async function acquireExclusiveLock(path: string, hooks: LockHooks = {}): Promise<Lock> {
   const absolute = resolve(path);
   try {
-    return await take(absolute);
+    return await take(absolute, hooks);
   } catch (error) {
     throw storageError(error, 'locking', absolute);
   }
 }
 
-async function take(path: string): Promise<Lock> {
+async function take(path: string, hooks: LockHooks): Promise<Lock> {
   const folder = await openSocketFolder(dirname(path));
   const name = basename(path);
   try {
     for (;;) {
       const highest = await highestNumber(folder, name);
       if (highest > 0) await requireDead(folder, `${name}.${highest}`, path);
+      await hooks.beforeLink?.();
       const server = await tryNumber(folder, name, highest + 1);
       if (server) return heldLock(path, server);
     }

@@ -147,7 +147,7 @@ describe('a host that is gone', () => {
   test('a host process that is stopped answers nobody: reads are unavailable, writes in doubt', async () => {
     const folder = freshFolder();
     const host = await startHostProcess(folder);
-    const client = await openClientOnly(folder, { callTimeoutMs: 300 });
+    const client = await openClientOnly(folder, { callTimeoutMs: 1000 });
     await client.state();
     process.kill(host.pid, 'SIGSTOP');
     const lost = availability(client, false);

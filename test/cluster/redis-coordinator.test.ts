@@ -10,7 +10,7 @@ import { createLogger, silentLogger } from '../../src/telemetry/log.ts';
 import { availability, coded, deferred, infoOf, mapOf, recordOf } from '../contract/coordinator/suite.ts';
 import { hasRedis, type RedisServer, startProxy, startRedis } from '../support/redis.ts';
 
-const TIMES = { commandTimeoutMs: 2000, connectTimeoutMs: 2000, retryMinMs: 5, retryMaxMs: 20 };
+const TIMES = { commandTimeoutMs: 10_000, connectTimeoutMs: 10_000, retryMinMs: 5, retryMaxMs: 20 };
 const options = { cluster: 'lab', logger: silentLogger(), times: TIMES };
 
 describe('coordinator in Redis', { skip: (await hasRedis()) ? false : 'needs redis-server' }, () => {
@@ -94,7 +94,7 @@ describe('coordinator in Redis', { skip: (await hasRedis()) ? false : 'needs red
 
   test('a server that hangs: calls end with their time limit, in doubt or unavailable, and the connection is made again', async () => {
     const hung = await start();
-    const coordinator = await open(hung.url, { times: { ...TIMES, commandTimeoutMs: 200 } });
+    const coordinator = await open(hung.url, { times: { ...TIMES, commandTimeoutMs: 1000 } });
     await coordinator.state();
     const lost = availability(coordinator, false);
     hung.pause();
@@ -113,12 +113,17 @@ describe('coordinator in Redis', { skip: (await hasRedis()) ? false : 'needs red
   });
 
   test('closing waits for calls under way, and fails those that come after', async () => {
-    const coordinator = await open();
+    const slow = await start();
+    const coordinator = await open(slow.url);
+    await coordinator.state();
+    slow.pause();
     const calls = Array.from({ length: 50 }, (_, i) => {
       return coordinator.casRecord(`closing-${i}`, null, recordOf(`closing-${i}`, 'a'));
     });
     const closed = coordinator.close();
     await assert.rejects(coordinator.readMap(), coded('COORDINATOR_UNAVAILABLE'));
+    // Longer than a closing connection lingers, shorter than the time limit of a call.
+    setTimeout(() => slow.resume(), 500);
     assert.ok((await Promise.all(calls)).every((result) => result.ok));
     await closed;
   });

@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/telemetry/log.ts';
 import { coded, recordOf } from '../contract/coordinator/suite.ts';
 import { hasRedis, type RedisServer, startRedis, startSentinel } from '../support/redis.ts';
 
-const TIMES = { commandTimeoutMs: 2000, connectTimeoutMs: 2000, retryMinMs: 5, retryMaxMs: 50 };
+const TIMES = { commandTimeoutMs: 10_000, connectTimeoutMs: 10_000, retryMinMs: 5, retryMaxMs: 50 };
 
 describe('Redis behind sentinels', { skip: (await hasRedis()) ? false : 'needs redis-server' }, () => {
   let master: RedisServer;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isZringError } from '../../src/common/errors.ts';
-import { acquireExclusiveLock } from '../../src/common/lock.ts';
+import { acquireExclusiveLock, type Lock } from '../../src/common/lock.ts';
 
 const HOLDER = fileURLToPath(new URL('../support/lock-holder.mjs', import.meta.url));
 let folder: string;
@@ -99,6 +99,24 @@ test('never two at a time, whoever comes and goes; and nothing piles up', async 
   await Promise.all(Array.from({ length: 12 }, contend));
   const left = (await readdir(folder)).filter((name) => name.startsWith('race'));
   assert.ok(left.length <= 2, left.join());
+});
+
+test('a contender that found the lock free long ago does not get it, though its number has been cleared away', async () => {
+  const path = join(folder, 'slow');
+  await (await acquireExclusiveLock(path)).release();
+  let held: Lock | null = null;
+  let attempts = 0;
+  const slow = acquireExclusiveLock(path, {
+    async beforeLink() {
+      // It is about to take number 2. Meanwhile 2 is taken and released, and 3 is taken, which clears 2 away.
+      if (++attempts > 1) return;
+      await (await acquireExclusiveLock(path)).release();
+      held = await acquireExclusiveLock(path);
+    },
+  });
+  await assert.rejects(slow, isLocked(process.pid));
+  assert.equal(attempts, 1);
+  await (held as Lock | null)?.release();
 });
 
 test('leftovers: dead sockets, foreign files and gaps in the numbers', async () => {

@@ -17,7 +17,7 @@ export const embeddedOptions: EmbeddedCoordinatorOptions = {
   cluster: 'lab',
   logger: silentLogger(),
   clock: createSystemClock(),
-  callTimeoutMs: 2000,
+  callTimeoutMs: 10_000,
 };
 
 /** A participant that never becomes host. */

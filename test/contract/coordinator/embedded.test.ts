@@ -103,7 +103,7 @@ async function harness(host: Host): Promise<Harness> {
     },
     async withoutReplies(work) {
       const proxy = await startSocketProxy(folder, join(root, 'proxy'));
-      const coordinator = await openClientOnly(proxy.folder);
+      const coordinator = await openClientOnly(proxy.folder, { callTimeoutMs: 1500 });
       const lost = availability(coordinator, false);
       proxy.swallowReplies();
       await work(coordinator);

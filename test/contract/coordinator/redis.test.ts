@@ -6,7 +6,7 @@ import { silentLogger } from '../../../src/telemetry/log.ts';
 import { hasRedis, startProxy, startRedis } from '../../support/redis.ts';
 import { availability, coordinatorContract, type Harness } from './suite.ts';
 
-const TIMES = { commandTimeoutMs: 2000, connectTimeoutMs: 2000, retryMinMs: 5, retryMaxMs: 20 };
+const TIMES = { commandTimeoutMs: 10_000, connectTimeoutMs: 10_000, retryMinMs: 5, retryMaxMs: 20 };
 const options = { cluster: 'lab', logger: silentLogger(), times: TIMES };
 
 if (await hasRedis()) coordinatorContract('redis', openHarness);
@@ -15,13 +15,13 @@ else test('coordinator contract: redis', { skip: 'needs redis-server' });
 async function openHarness(): Promise<Harness> {
   const server = await startRedis();
   const connections: Coordinator[] = [];
-  async function connect(url = server.url): Promise<Coordinator> {
-    const coordinator = await openRedisCoordinator(url, options);
+  async function connect(url = server.url, times = TIMES): Promise<Coordinator> {
+    const coordinator = await openRedisCoordinator(url, { ...options, times });
     connections.push(coordinator);
     return coordinator;
   }
   return {
-    connect,
+    connect: () => connect(),
     stop: () => server.kill(),
     start: () => server.start(),
     async flush() {
@@ -36,7 +36,7 @@ async function openHarness(): Promise<Harness> {
     },
     async withoutReplies(work) {
       const proxy = await startProxy(server.port);
-      const coordinator = await connect(`redis://127.0.0.1:${proxy.port}`);
+      const coordinator = await connect(`redis://127.0.0.1:${proxy.port}`, { ...TIMES, commandTimeoutMs: 1500 });
       const lost = availability(coordinator, false);
       proxy.swallowReplies();
       await work(coordinator);
