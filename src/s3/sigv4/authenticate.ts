@@ -128,7 +128,7 @@ function fromQuery(
   keys: SigningKeyCache,
 ): Authenticated {
   const parameters = request.target.query;
-  if (isPresignedV2(parameters)) throw unsupportedMechanism();
+  if (isPresignedV2(parameters)) throw unsupportedMechanism(V2_HINT);
   const signature = parsePresigned(parameters, options.region);
   const found = lookup(signature.credential.accessKey);
   requireUnexpired(signature, options.nowMs());
@@ -146,6 +146,9 @@ function fromQuery(
     presigned: true,
   };
 }
+
+/** Those two still presign with version 2 for some regions unless they are told not to. */
+const V2_HINT = ' (AWS CLI 1 and boto3: set signature_version to s3v4.)';
 
 interface Verification {
   readonly request: SignedRequest;

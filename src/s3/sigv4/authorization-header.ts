@@ -15,10 +15,10 @@ export interface Signature {
 }
 
 /** The mechanism is known and not offered: Signature Version 2 (`AWS key:signature`) and 4A (asymmetric). */
-export function unsupportedMechanism(): S3Error {
+export function unsupportedMechanism(hint = ''): S3Error {
   return new S3Error(
     'InvalidRequest',
-    `The authorization mechanism you have provided is not supported. Please use ${ALGORITHM}.`,
+    `The authorization mechanism you have provided is not supported. Please use ${ALGORITHM}.${hint}`,
   );
 }
 

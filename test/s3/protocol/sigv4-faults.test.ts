@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { Credential } from '../../../src/config/types.ts';
 import { PEER_LISTENER_LIMITS } from '../../../src/routing/limits.ts';
 import { S3Error } from '../../../src/s3/errors.ts';
@@ -342,4 +343,69 @@ test('a presigned URL may carry the hash of the body', () => {
   const signed = target.replace(/Signature=[0-9a-f]+$/, `Signature=${sign(canonical, ISO)}`);
   const found = authenticator().authenticate(request('GET', signed, { Host: 'h' }));
   assert.deepEqual(found.payload, { kind: 'sha256', hex: EMPTY_SHA256 });
+});
+
+test('Signature Version 2 in the query says what to do about it', () => {
+  assert.match(refused({ Host: 'h' }, '/bucket/key?AWSAccessKeyId=a&Expires=1&Signature=b').message, /s3v4/);
+});
+
+test('whatever stands in the headers and the query, it is refused with an S3 error of the client', () => {
+  const word = fc.constantFrom(
+    'AWS4-HMAC-SHA256',
+    'AWS',
+    ' ',
+    '  ',
+    ',',
+    '=',
+    ';',
+    '/',
+    'Credential=',
+    'SignedHeaders=',
+    'Signature=',
+    'host',
+    'x-amz-date',
+    EXAMPLE.accessKey,
+    '20130524',
+    'us-east-1',
+    's3',
+    'aws4_request',
+    '\xff',
+    '%',
+    '__proto__',
+    'a'.repeat(64),
+  );
+  const text = fc.array(word, { maxLength: 14 }).map((parts) => parts.join(''));
+  const header = fc.constantFrom(
+    'Authorization',
+    'x-amz-date',
+    'date',
+    'x-amz-content-sha256',
+    'Host',
+    'x-amz-meta-a',
+    '__proto__',
+  );
+  const parameter = fc.constantFrom(
+    'X-Amz-Algorithm',
+    'X-Amz-Credential',
+    'X-Amz-Date',
+    'X-Amz-Expires',
+    'X-Amz-SignedHeaders',
+    'X-Amz-Signature',
+    'Signature',
+    'AWSAccessKeyId',
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(header, text), { maxLength: 6 }),
+      fc.array(fc.tuple(parameter, text), { maxLength: 8 }),
+      (headers, query) => {
+        const target = `/bucket/key?${query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`;
+        const error = failure(() =>
+          authenticator().authenticate({ ...request('GET', target, {}), rawHeaders: headers.flat() }),
+        );
+        assert.ok(error.status >= 400 && error.status < 500, error.code);
+      },
+    ),
+    { numRuns: 3000 },
+  );
 });
