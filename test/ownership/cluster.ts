@@ -1,6 +1,7 @@
 // Several nodes of one cluster in this process: real ownership, stores and `dir` storage in a temporary folder, the
 // coordinator in memory, peers called directly with faults at hand. Nodes have no timers: `rounds` drives them.
 import { Buffer } from 'node:buffer';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,9 @@ import { createOwnership, type Ownership } from '../../src/ownership/ownership.t
 import { MACHINE_LIMITS } from '../../src/ownership/state.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/log.ts';
 import { createMemoryCluster, type MemoryCluster } from '../support/memory-coordinator.ts';
+
+/** Processes die here, machines do not: flushing to a real disk would only cost time. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 export interface TestNode {
   readonly id: string;
@@ -57,7 +61,7 @@ export class TestCluster {
   }
 
   static async start(members: string[], options: ClusterOptions = {}): Promise<TestCluster> {
-    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'zring-ownership-')), members, options);
+    const cluster = new TestCluster(await mkdtemp(join(MEMORY, 'zring-ownership-')), members, options);
     for (const id of members) await cluster.startNode(id);
     await cluster.rounds(2);
     return cluster;
