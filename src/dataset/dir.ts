@@ -42,6 +42,7 @@ import {
   requireSnapshotName,
   STATE_NAME,
 } from './names.ts';
+import { createSendBook } from './sending.ts';
 
 /** What a listing may spend on measuring datasets. */
 const MEASURE_BUDGET_MS = 500;
@@ -73,8 +74,7 @@ class DirDriver implements DatasetDriver {
   readonly #nowMs: () => number;
   readonly #mutex = createKeyedMutex();
   readonly #meter = createDirMeter();
-  /** `name@snapshot` → running sends. */
-  readonly #sending = new Map<string, number>();
+  readonly #sending = createSendBook();
 
   constructor(root: DirRoot, nowMs: () => number) {
     this.#root = root;
@@ -199,7 +199,7 @@ class DirDriver implements DatasetDriver {
       if ((await holdsOf(folder, snapshot)).length > 0) {
         throw new ZringError('SNAPSHOT_HELD', `${name}@${snapshot} is held`, { subject: name });
       }
-      if (this.#sending.has(`${name}@${snapshot}`)) throw busy(`${name}@${snapshot} is being sent`, name);
+      if (this.#sending.isSending(name, snapshot)) throw busy(`${name}@${snapshot} is being sent`, name);
       await removeSnapshot(folder, snapshot);
     });
   }
@@ -220,19 +220,16 @@ class DirDriver implements DatasetDriver {
   ): Promise<SendStream> {
     const key = `${requireDatasetName(name)}@${requireSnapshotName(options.snapshot)}`;
     // Counted under the lock of the dataset: no removal comes between finding the snapshot and pinning it.
-    const plan = await this.#change(name, async (folder) => {
+    const { plan, endSend } = await this.#change(name, async (folder) => {
       const found = await planOf(name, folder, options);
-      this.#sending.set(key, (this.#sending.get(key) ?? 0) + 1);
-      return found;
+      return { plan: found, endSend: this.#sending.begin(name, options.snapshot) };
     });
     const stream = Readable.from(sendBytes(plan), { objectMode: false, highWaterMark: 1 << 20 });
     const done = new Promise<void>((resolve, reject) => {
       stream.once('end', resolve);
       stream.once('error', (error) => reject(folderError(error, key)));
       stream.once('close', () => {
-        const left = (this.#sending.get(key) ?? 1) - 1;
-        if (left > 0) this.#sending.set(key, left);
-        else this.#sending.delete(key);
+        endSend();
         reject(new ZringError('ABORTED', `sending ${key} was stopped`, { subject: name }));
       });
     });
@@ -312,8 +309,8 @@ class DirDriver implements DatasetDriver {
   }
 
   async #requireIdle(name: string): Promise<void> {
-    const sending = [...this.#sending.keys()].some((key) => key.startsWith(`${name}@`));
-    if (sending || (await hasOpenFiles(this.#root.folder(name)))) throw busy(`${name} is in use`, name);
+    if (this.#sending.isSending(name) || (await hasOpenFiles(this.#root.folder(name))))
+      throw busy(`${name} is in use`, name);
   }
 
   async #alone<T>(names: readonly string[], task: () => Promise<T>): Promise<T> {

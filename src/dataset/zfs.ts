@@ -36,6 +36,7 @@ import {
   zfsName,
   zfsSnapshotName,
 } from './names.ts';
+import { createSendBook } from './sending.ts';
 import type { ZfsCommands } from './zfs-commands.ts';
 import { CREATING, type Found, foundOf, INFO_PROPERTIES, infoOf, isOurs, ZfsDatasets } from './zfs-datasets.ts';
 import { numberOf, ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
@@ -66,6 +67,7 @@ export class ZfsDriver implements DatasetDriver {
   readonly #mark: string;
   readonly #usageTimeoutMs: number;
   readonly #mutex = createKeyedMutex();
+  readonly #sending = createSendBook();
 
   constructor(options: {
     root: string;
@@ -172,6 +174,7 @@ export class ZfsDriver implements DatasetDriver {
       requirePublishable(from, to, found.own.id);
       await this.#datasets.clearUnfinished(to);
       await this.#requireFree(target);
+      this.#requireNotSending(from);
       // A received dataset has none of these; set here too, for a crash may have come right after receiving.
       if (isStagingName(from)) await this.#commands.set(found.full, [DATA_RECORD, ...this.#settings()]);
       if (found.mounted) await this.#datasets.unmount(found.full);
@@ -188,6 +191,7 @@ export class ZfsDriver implements DatasetDriver {
       const child = [...inside.keys()].find((other) => other.startsWith(`${full}/`));
       // `destroy -r` is for the snapshots: a dataset that somebody made in ours is not ours to destroy.
       if (child) throw new ZringError('DATASET_BUSY', `${full} has another dataset in it: ${child}`, { subject: name });
+      this.#requireNotSending(name);
       if (found.mounted) await this.#datasets.unmount(full);
       for (const [snapshot, tags] of ourTags(await this.#commands.get(full, 'all', { depth: 1, localOnly: true }))) {
         for (const tag of tags) await this.#datasets.releaseSnapshot(snapshot, tag);
@@ -218,6 +222,7 @@ export class ZfsDriver implements DatasetDriver {
       const found = (await this.#datasets.snapshots(name)).find((candidate) => candidate.name === snapshot);
       if (!found) return;
       if (found.holds > 0) throw new ZringError('SNAPSHOT_HELD', `${full} is held`, { subject: name });
+      this.#requireNotSending(name, snapshot);
       await this.#commands.zfs(['destroy', full], name);
     });
   }
@@ -244,12 +249,22 @@ export class ZfsDriver implements DatasetDriver {
     name: string,
     options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal },
   ): Promise<SendStream> {
-    const args = await this.#sendArgs(name, options);
-    return sendStream(this.#commands, ['send', ...args], this.#snapshotName(name, options.snapshot), options.signal);
+    const subject = this.#snapshotName(name, options.snapshot);
+    const fromGuid = options.fromGuid === null ? null : requireGuid(options.fromGuid);
+    // Counted under the lock: no destroy comes between finding the snapshot and holding on to it.
+    return this.#change(name, async () => {
+      const args = await this.#sendArgs(name, options.snapshot, fromGuid);
+      const sent = sendStream(this.#commands, ['send', ...args], subject, options.signal);
+      sent.stream.once('close', this.#sending.begin(name, options.snapshot));
+      return sent;
+    });
   }
 
   async estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null> {
-    const args = await this.#sendArgs(name, options);
+    this.#snapshotName(name, options.snapshot);
+    const fromGuid = options.fromGuid === null ? null : requireGuid(options.fromGuid);
+    await this.#datasets.require(name);
+    const args = await this.#sendArgs(name, options.snapshot, fromGuid);
     return this.#flavour.modern ? parseSendEstimate(await this.#commands.zfs(['send', '-nP', ...args], name)) : null;
   }
 
@@ -351,21 +366,25 @@ export class ZfsDriver implements DatasetDriver {
     throw new ZringError('DATASET_ALREADY_EXISTS', `${full} exists already`, { subject: full });
   }
 
+  #requireNotSending(name: string, snapshot?: string): void {
+    if (!this.#sending.isSending(name, snapshot)) return;
+    throw new ZringError('DATASET_BUSY', `${name}${snapshot ? `@${snapshot}` : ''} is being sent`, { subject: name });
+  }
+
   async #change<T>(name: string, task: (found: Found) => Promise<T>): Promise<T> {
     requireDatasetName(name);
     return this.#mutex.run([name], async () => task(await this.#datasets.require(name)));
   }
 
-  async #sendArgs(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<string[]> {
-    const full = this.#snapshotName(name, options.snapshot);
-    const fromGuid = options.fromGuid === null ? null : requireGuid(options.fromGuid);
-    const snapshots = await this.snapshots(name);
-    const to = snapshots.find((snapshot) => snapshot.name === options.snapshot);
+  async #sendArgs(name: string, snapshot: string, fromGuid: string | null): Promise<string[]> {
+    const full = this.#snapshotName(name, snapshot);
+    const snapshots = await this.#datasets.snapshots(name);
+    const to = snapshots.find((candidate) => candidate.name === snapshot);
     if (!to) throw new ZringError('SNAPSHOT_NOT_FOUND', `${full} does not exist`, { subject: name });
     // Blocks travel as they lie on disk: neither end compresses them again.
     const flags = this.#flavour.modern ? ['-c'] : [];
     if (fromGuid === null) return [...flags, full];
-    const from = snapshots.find((snapshot) => snapshot.guid === fromGuid && snapshot.order < to.order);
+    const from = snapshots.find((candidate) => candidate.guid === fromGuid && candidate.order < to.order);
     if (!from) {
       throw new ZringError('SNAPSHOT_NOT_FOUND', `${name} has no snapshot ${fromGuid} before ${to.name}`, {
         subject: name,

@@ -186,6 +186,7 @@ run() {
   tr -d '\r' <"$name.out" | { grep -av '^@@RC=' || true; }
   status=$(tr -d '\r' <"$name.out" | sed -n 's/^@@RC=\([0-9]*\)$/\1/p' | sed -n '$p')
   say "guest ended with ${status:-no status, see $W/$name.console.log}"
+  [ "${status:-1}" != 0 ] || rm -f "$name.console.log"
   return "${status:-125}"
 }
 

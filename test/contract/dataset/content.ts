@@ -12,13 +12,13 @@ export function bytesOf(seed: string, length: number): Buffer {
 }
 
 /** Immutable data files and an index, as a store lays them out. */
-export async function writeStore(path: string, files: Record<string, Buffer>, index: Buffer): Promise<void> {
+export async function writeStore(path: string, files: Record<string, Buffer>, index: Buffer | null): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     const folder = join(path, 'data', name.slice(0, 2));
     await fs.mkdir(folder, { recursive: true });
     await writeSynced(join(folder, name), content);
   }
-  await writeSynced(join(path, 'index'), index);
+  if (index) await writeSynced(join(path, 'index'), index);
 }
 
 export async function writeSynced(path: string, content: Buffer): Promise<void> {

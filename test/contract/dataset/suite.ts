@@ -551,6 +551,22 @@ export function datasetContract(title: string, start: () => Promise<ContractHarn
       });
     });
 
+    describe('sending', () => {
+      it('keeps its snapshot from being destroyed', async () => {
+        const { name, path } = await make();
+        await writeStore(path, { dd1: bytesOf('dd1', 6_000_000) }, INDEX);
+        await h.a.snapshot(name, 's1');
+        const sent = await h.a.send(name, { snapshot: 's1', fromGuid: null });
+        await new Promise<void>((resolve) => sent.stream.once('readable', resolve));
+        await rejects(h.a.destroySnapshot(name, 's1'), 'DATASET_BUSY');
+        const bytes = await collect(sent.stream);
+        await sent.done;
+        await h.b.receive('_recv-busy', streamOf(bytes), { incremental: false });
+        await h.b.destroy('_recv-busy');
+        await h.a.destroySnapshot(name, 's1');
+      });
+    });
+
     describe('stopping', () => {
       it('a send ends the sender and frees the dataset', async () => {
         const { name, path } = await make();
