@@ -64,10 +64,10 @@ async function check(folder: string, lines: readonly Line[], hint: string): Prom
 }
 
 const faults = [
-  ...[2, 3, 5, 8, 9, 13].map((n) => `pwrite64:error=EIO:when=${n}`),
-  ...[4, 7].map((n) => `pwrite64:error=ENOSPC:when=${n}`),
-  ...[1, 2, 4].map((n) => `pwritev,writev:error=EIO:when=${n}`),
-  ...[1, 2, 5].map((n) => `fdatasync:error=EIO:when=${n}`),
+  ...[2, 3, 5, 8, 13].map((n) => `pwrite64:error=EIO:when=${n}`),
+  ...[7].map((n) => `pwrite64:error=ENOSPC:when=${n}`),
+  ...[1, 3].map((n) => `pwritev,writev:error=EIO:when=${n}`),
+  ...[1, 4].map((n) => `fdatasync:error=EIO:when=${n}`),
   'pwrite64:error=EIO:when=5+',
 ];
 
@@ -94,5 +94,20 @@ describe('a failing call on the index', part('strace'), () => {
         await rm(folder, { recursive: true, force: true });
       }
     });
+  }
+});
+
+it('a sector that cannot be read is found before the file is mapped', part('strace'), async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'zring-store-sector-'));
+  try {
+    await createStore(folder, { id: 'sector' });
+    await rm(join(folder, 'index-clean'));
+    for (const n of [1, 2, 3, 5]) {
+      const lines = await runWithFault(folder, `pread64:error=EIO:when=${n}+`, join(folder, 'trace'));
+      assert.deepEqual(lines, [{ failed: 'STORAGE_CORRUPT' }], `read ${n}`);
+    }
+    assert.ok((await runWithFault(folder, 'pread64:error=EIO:when=1000', join(folder, 'trace'))).at(-1)?.closed);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 });

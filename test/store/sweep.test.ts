@@ -5,6 +5,7 @@ import { copyFile, cp, mkdtemp, readFile, rm, watch, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { fanOutFolders } from '../../src/store/ids.ts';
 import { type LocalStore, openStore } from '../../src/store/store.ts';
 import { bytesOf, dataFiles, get, putBlob, StoreFixture, TERM } from './fixture.ts';
 
@@ -110,6 +111,29 @@ describe('after a crash', () => {
     assert.ok((await get(store, 'old'))?.equals(bytesOf(40_000)));
     assert.equal(store.head('new'), null);
     assert.equal((await dataFiles(image)).length, 1);
+    assert.deepEqual((await store.verify()).damaged, []);
+    await store.close();
+  });
+});
+
+describe('the search for leftovers', () => {
+  it('waits while paused, and never takes what this opening writes', async () => {
+    await crash();
+    const strays = fanOutFolders().map((path) =>
+      join(crashed, path, `${'0'.repeat(8)}fffffffff0000000${path.slice(-2)}`),
+    );
+    for (const stray of strays) await writeFile(stray, 'stray');
+    const store = await openStore(crashed, { term: TERM });
+    const release = await store.pauseSweep();
+    const before = strays.filter((stray) => existsSync(stray)).length;
+    assert.ok(before > 200, 'the search has hardly begun');
+    const blobs = [];
+    for (let n = 0; n < 256; n++) blobs.push(await putBlob(store, bytesOf(17_000, n + 1)));
+    assert.equal(strays.filter((stray) => existsSync(stray)).length, before);
+    release();
+    await store.sweepNow();
+    assert.equal(strays.filter((stray) => existsSync(stray)).length, 0);
+    for (const [n, blob] of blobs.entries()) await store.put({ key: `k${n}`, blob, etag: '', attributes: {} });
     assert.deepEqual((await store.verify()).damaged, []);
     await store.close();
   });
