@@ -58,6 +58,7 @@ export class CatalogKeeper {
   #mapEpoch = 0;
   #syncing: Promise<void> | null = null;
   #again = false;
+  #fromStart = false;
 
   constructor(deps: CatalogKeeperDeps) {
     this.#deps = deps;
@@ -105,6 +106,8 @@ export class CatalogKeeper {
   async #round(): Promise<void> {
     const { coordinator, clock, logger, pageRecords } = this.#deps;
     const beganMs = clock.monotonicMs();
+    if (this.#fromStart) this.#catalog = { ...this.#catalog, cursor: 0 };
+    this.#fromStart = false;
     for (;;) {
       const asked = this.#catalog.cursor;
       const page: RecordPage = await coordinator.changesSince(asked, pageRecords);
@@ -160,7 +163,7 @@ export class CatalogKeeper {
 
   /** After a time without the coordinator: hints and changes may have been missed in ways that nobody foresaw. */
   readAllAgain(): void {
-    this.#catalog = { ...this.#catalog, cursor: 0 };
+    this.#fromStart = true;
   }
 
   /** Results of our own compare-and-set, and fresh reads. */
@@ -221,6 +224,5 @@ function load(disk: DurableMap): Catalog {
   const tombstones = new Set<string>();
   for (const [key] of disk.entries('catalog/tombstone/')) tombstones.add(key.slice('catalog/tombstone/'.length));
   const { incarnation, counter, cursor, complete, reported, left } = base;
-  // What was owned is told again by every process that starts: publications may have been cut off.
   return { incarnation, counter, cursor, complete, reported, left, entries, tombstones };
 }

@@ -92,13 +92,17 @@ export class LocalAccess implements DatasetAccess {
     this.#deps.storage.check(mode);
     const runner = this.#deps.find(dataset);
     if (!runner) throw this.#refusal(dataset);
-    await this.#whenOpen(runner);
-    return this.#hold(runner, mode);
+    for (;;) {
+      await this.#whenOpen(runner);
+      // Seen and entered in one turn of the event loop: a drain that begins now finds us inside.
+      const held = this.#hold(runner, mode);
+      if (held) return held;
+    }
   }
 
-  #hold(runner: DatasetRunner, mode: EnterMode): HeldDataset {
+  #hold(runner: DatasetRunner, mode: EnterMode): HeldDataset | null {
     const { store, state, gate, dataset } = runner;
-    if (!store || !state.copy) throw new ZringError('DATASET_BUSY', `${dataset} is not open`, { subject: dataset });
+    if (!store || !state.copy || runner.verdict.kind !== 'open') return null;
     const hold = gate.enter(mode);
     runner.lastUsedMs = this.#deps.clock.monotonicMs();
     this.#tellHome(dataset);
@@ -117,7 +121,6 @@ export class LocalAccess implements DatasetAccess {
     };
   }
 
-  /** Returns, in the same turn of the loop in which the gate was seen open. */
   async #whenOpen(runner: DatasetRunner): Promise<void> {
     const { clock, limits } = this.#deps;
     const beganMs = clock.monotonicMs();

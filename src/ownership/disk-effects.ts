@@ -149,6 +149,7 @@ async function seal(runner: DatasetRunner, effect: Effect & { do: 'seal' }): Pro
       gate.abortAll(new ZringError('DATASET_BUSY', `${dataset} is being handed over`, { subject: dataset }));
       if (!(await gate.drained(FORCED_DRAIN_MS))) throw busy(runner, 'has requests that do not end');
     }
+    runner.fence();
     await takeStore(runner)?.close();
     await driver.setReadonly(dataset, true);
     await driver.close(dataset);

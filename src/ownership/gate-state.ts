@@ -1,6 +1,6 @@
 // Pure: what the state of a dataset means for requests: enter, wait, or be refused; and whether a write that is already
 // inside may still be committed. The runner applies it after every step; the guard of the store asks right before a commit.
-import { publicationOf } from './publication.ts';
+import { isTakenByRecord, publicationOf } from './publication.ts';
 import type { CopyState, Phase } from './state.ts';
 
 export type Gate =
@@ -39,6 +39,7 @@ export function gateOf(state: CopyState): Gate {
   if (verdict === 'deposed') return { kind: 'shut', reason: state.buried ? 'removed' : 'not-owner' };
   if (verdict === 'conflict') return { kind: 'shut', reason: 'conflict' };
   if (phase.at === 'moving-away') return { kind: 'shut', reason: 'removed' };
+  if (isTakenByRecord(state)) return { kind: 'shut', reason: 'not-owner' };
   if (copy.promise || copy.deleting) return { kind: 'wait', open: false };
   if (state.openTerm && (phase.at === 'idle' || phase.at === 'verifying'))
     return { kind: 'open', term: state.openTerm };

@@ -1,7 +1,7 @@
 // Pure: the owner's side of the machine: open under a new term, hand over (drain, seal, promise), take a refused promise
 // back, let go after an adopted one, be deposed. Entered from transitions.ts only.
 import { compareTerms } from '../common/term.ts';
-import { publicationOf, raisedTerm } from './publication.ts';
+import { isTakenByRecord, publicationOf, raisedTerm } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, MachineLimits, Step } from './state.ts';
 import { absorb, answer, decline, IDLE, STAMP, stay, warn } from './steps.ts';
 
@@ -46,7 +46,8 @@ function tick(state: CopyState, nowMs: number, limits: MachineLimits): Step {
   }
   if (copy.role !== 'owner') return stay(state);
   if (copy.promise) {
-    if (nowMs - state.contactMs < limits.promiseSilenceMs) return publishIfNeeded(state);
+    const silent = nowMs - state.contactMs >= limits.promiseSilenceMs;
+    if (!silent && !isTakenByRecord(state)) return publishIfNeeded(state);
     const ask: Effect = { do: 'ask-refuse', to: copy.promise.to, id: copy.id, n: copy.promise.term.n };
     return stay({ ...state, phase: { at: 'inquiring' } }, ask);
   }

@@ -82,6 +82,16 @@ export function publicationOf(state: CopyState): Publication {
   return verdict;
 }
 
+/**
+ * The record says that the node we promised to has committed. It has the word now; that it has adopted (and not refused)
+ * it must still say itself before our copy becomes a prior one.
+ */
+export function isTakenByRecord(state: CopyState): boolean {
+  const { copy, record } = state;
+  if (!copy?.promise || record?.id !== copy.id) return false;
+  return record.owner === copy.promise.to && compareTerms(record.term, copy.promise.term) > 0;
+}
+
 /** The record, when it speaks of this dataset id. */
 export function recordOf(state: CopyState, id: string): OwnershipRecord | null {
   return state.record !== null && state.record.id === id ? state.record : null;

@@ -91,7 +91,7 @@ export class DatasetRunner {
 
   set store(store: Store | null) {
     this.#store = store;
-    this.#fenced = false;
+    if (store) this.#fenced = false;
   }
 
   get verdict(): GateVerdict {
