@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load.ts';
 import { startNode } from '../node.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { findConfig } from './admin-client.ts';
+import { printError } from './output.ts';
 
 export const serveCommand = defineCommand({
   meta: { name: 'serve', description: 'Run one node of the cluster' },
@@ -30,7 +31,9 @@ export const serveCommand = defineCommand({
     const stop = stopRequested();
     const node = await startNode(config, id, log).catch((error: unknown) => {
       log.fatal({ err: error, code: isZringError(error) ? error.code : undefined }, 'the node could not start');
-      throw error;
+      printError(error);
+      // Whatever was half started, the channel to a supervisor included, shall not keep a node that cannot serve.
+      return process.exit(1);
     });
     process.on('SIGHUP', () => node.reload());
     log.info({ ...node.addresses, cluster: config.cluster.name }, 'node is serving');

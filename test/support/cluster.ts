@@ -190,7 +190,8 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       for (let tries = 0; ; tries += 1) {
         const value = await read();
         if (holds(value)) return value;
-        if (tries > 0 && tries % 200 === 0) process.stderr.write(`still waiting: ${what}: ${JSON.stringify(value)}\n`);
+        if (tries > 0 && tries % 600 === 0)
+          process.stderr.write(`still waiting: ${what}: ${String(JSON.stringify(value)).slice(0, 300)}\n`);
         await delay(POLL_MS);
       }
     },
