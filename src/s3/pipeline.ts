@@ -24,6 +24,7 @@ import { accessOf, detectOperation, isImplemented, type OperationName, operation
 import { errorResponse, writeResponse } from './response.ts';
 import { type Authenticator, createAuthenticator } from './sigv4/authenticate.ts';
 import { withHoistedHeaders } from './sigv4/presigned-query.ts';
+import { answerSlowly, SLOW_ANSWER_TIMING, type SlowAnswerTiming } from './slow-answer.ts';
 import { parseTarget } from './target.ts';
 import type { Authenticated, S3Response, Target } from './types.ts';
 
@@ -33,6 +34,8 @@ export interface PipelineServices extends HandlerServices {
   readonly mapEpoch: () => number;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Default SLOW_ANSWER_TIMING. */
+  readonly slowAnswers?: SlowAnswerTiming;
 }
 
 /** A request whose head was understood. */
@@ -219,6 +222,8 @@ async function serve(
   const row = HANDLERS[operation];
   let held: HeldDataset | null = null;
   let unwatch = () => {};
+  let work: Promise<S3Response> | null = null;
+  const timing = services.slowAnswers ?? SLOW_ANSWER_TIMING;
   try {
     let answer: S3Response;
     if (row.gate === 'none') {
@@ -228,7 +233,9 @@ async function serve(
       unwatch = endWhenTaken(exchange, held);
       const expected = headers['x-amz-expected-bucket-owner'];
       if (expected !== undefined) checkExpectedOwner(readBucketDocument(held.store), expected);
-      answer = await row.run({ ...context, dataset: held });
+      const running = row.run({ ...context, dataset: held });
+      work = running;
+      answer = row.slow ? await answerSlowly(running, lateError(services, exchange, progress), timing) : await running;
     }
     await answerWith(services, exchange, answer, progress);
     return null;
@@ -238,6 +245,8 @@ async function serve(
     throw error;
   } finally {
     unwatch();
+    // A client that goes during a slow answer leaves work behind that still uses the dataset.
+    await work?.catch(() => undefined);
     held?.release();
   }
 }
@@ -292,6 +301,16 @@ async function answerError(
     services.log.debug({ requestId, err: cause }, 'the answer could not be written');
     response.destroy();
   }
+}
+
+/** For an answer whose head has gone out as 200 already. */
+function lateError(services: PipelineServices, exchange: Exchange, progress: Progress): (error: unknown) => string {
+  return (error) => {
+    const fault = toS3Error(error);
+    const facts = { requestId: exchange.requestId, operation: progress.operation, code: fault.code, late: true };
+    logFault(services.log, { ...facts, gone: exchange.response.destroyed }, fault);
+    return String(errorResponse(exchange, services.self, fault, progress.target).body ?? '');
+  };
 }
 
 /** A client that goes away, or is told no, is everyday; what this node could not do is not. */

@@ -179,6 +179,16 @@ export function directTransport(from: string, nodes: ReadonlyMap<string, PeerMet
   };
 }
 
+/** The store with some methods replaced; the others still run on the real one. */
+export function overrideStore(store: Store, overrides: Partial<Store>): Store {
+  return new Proxy(store, {
+    get(target, name: keyof Store) {
+      const value = overrides[name] ?? target[name];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
 export async function temporaryFolder(prefix = 'zring-s3-'): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), prefix));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };

@@ -21,6 +21,7 @@ import { newRequestId } from '../../src/routing/request-id.ts';
 import { ServerExchange } from '../../src/routing/server-exchange.ts';
 import { openTlsFiles } from '../../src/routing/tls-files.ts';
 import { createS3Handler } from '../../src/s3/listener.ts';
+import type { SlowAnswerTiming } from '../../src/s3/slow-answer.ts';
 import { type Logger, silentLogger } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 
@@ -52,6 +53,7 @@ export interface TestNodeOptions {
   readonly origin?: Origin;
   readonly log?: Logger;
   readonly port?: number;
+  readonly slowAnswers?: SlowAnswerTiming;
 }
 
 export interface TestNode {
@@ -120,6 +122,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
     mapEpoch: () => 1,
     metrics,
     log,
+    ...(options.slowAnswers ? { slowAnswers: options.slowAnswers } : {}),
     clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
   });
   const certificate = secure ? await testCertificate() : null;

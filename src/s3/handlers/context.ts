@@ -36,7 +36,12 @@ export interface DatasetContext extends HandlerContext {
 /** `gate` says how the dataset is entered; `none`: the handler decides itself. */
 export type HandlerRow =
   | { readonly gate: 'none'; readonly run: (context: HandlerContext) => Promise<S3Response> }
-  | { readonly gate: 'read' | 'write' | 'delete'; readonly run: (context: DatasetContext) => Promise<S3Response> };
+  | {
+      readonly gate: 'read' | 'write' | 'delete';
+      readonly run: (context: DatasetContext) => Promise<S3Response>;
+      /** May work for minutes; its answer is an XML document and nothing of its headers matters. */
+      readonly slow?: true;
+    };
 
 /**
  * Checks the headers that describe the body, then lets a waiting client send it (100 Continue). Everything that can be

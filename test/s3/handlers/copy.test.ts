@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { ZringError } from '../../../src/common/errors.ts';
 import { parseCopySource } from '../../../src/s3/handlers/copy-source.ts';
+import { overrideStore } from '../../support/memory-access.ts';
 import { credential } from '../../support/s3-client.ts';
 import { bucketName, type Fixture, s3Nodes } from '../../support/s3-fixture.ts';
 
@@ -228,13 +229,17 @@ test('a source that is cut while it streams leaves no object', async (t) => {
     a.access.wrapStore = (store) => store;
   });
   a.access.wrapStore = (store) =>
-    Object.assign(Object.create(store), {
-      head: store.head.bind(store),
-      document: store.document.bind(store),
-      read: (entry: Parameters<typeof store.read>[0], range: Parameters<typeof store.read>[1]) => {
-        const body = store.read(entry, range);
-        body.once('data', () => body.destroy(new ZringError('STORAGE_CORRUPT', 'damaged')));
-        body.pause();
+    overrideStore(store, {
+      read(...parameters) {
+        const body = store.read(...parameters);
+        const push = body.push.bind(body);
+        let pieces = 0;
+        body.push = (chunk: Buffer | null) => {
+          pieces += 1;
+          if (pieces === 1) return push(chunk);
+          body.destroy(new ZringError('STORAGE_CORRUPT', 'damaged'));
+          return false;
+        };
         return body;
       },
     });

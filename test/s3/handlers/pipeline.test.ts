@@ -9,6 +9,7 @@ import type { Exchange, ForwardOutcome } from '../../../src/routing/exchange.ts'
 import type { HopForwarder } from '../../../src/routing/forward.ts';
 import { NOT_OWNER_HEADER } from '../../../src/routing/hop.ts';
 import type { Store } from '../../../src/store/types.ts';
+import { overrideStore } from '../../support/memory-access.ts';
 import { credential, type RawRequest, signHeaders } from '../../support/s3-client.ts';
 import { bucketName, type Fixture, s3Nodes } from '../../support/s3-fixture.ts';
 
@@ -434,10 +435,9 @@ describe('bodies', () => {
 
 /** A store whose reads fail after that many bytes. */
 function failingAfter(store: Store, good: number): Store {
-  const wrapped: Store = Object.create(store);
-  const bound = { head: store.head.bind(store), document: store.document.bind(store), readInline: () => null };
-  return Object.assign(wrapped, bound, {
-    read(...parameters: Parameters<Store['read']>) {
+  return overrideStore(store, {
+    readInline: () => null,
+    read(...parameters) {
       const body = store.read(...parameters);
       let seen = 0;
       const push = body.push.bind(body);
