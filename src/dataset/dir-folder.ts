@@ -228,8 +228,10 @@ export async function makeLive(folder: string, snapshot: StoredSnapshot): Promis
     await copyFileDurable(join(source, 'index'), fresh);
     await fs.rename(fresh, join(folder, 'index'));
   }
-  // The old index's lock file describes readers of a file that is gone.
-  await fs.rm(join(folder, 'index-lock'), { force: true });
+  // What lies beside the old index (its lock file, the mark of a clean stop) speaks of a file that is gone.
+  for (const entry of await readdirOrEmpty(folder)) {
+    if (entry.startsWith('index-')) await fs.rm(join(folder, entry), { force: true });
+  }
   const keep = new Set(wanted.map((file) => file.path));
   for (const file of await listDataFiles(folder)) {
     if (!keep.has(file.path)) await fs.rm(join(folder, file.path), { force: true });

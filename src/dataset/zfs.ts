@@ -46,8 +46,8 @@ import { invalid, type ZfsStreamBegin } from './zfs-stream.ts';
 import { abortWith, openIncoming, receiveStream, sendStream } from './zfs-transfer.ts';
 
 /**
- * For the index: two pages of LMDB. The smallest record that compression can shrink on disks with 4 KiB sectors, and a
- * changed page drags one neighbour along at most; 16 KiB would rewrite four pages for one.
+ * For the index: one page of it (PAGE_BYTES in common/lmdb.ts), so that a changed page rewrites nothing beside it; and the
+ * smallest record that compression can shrink on disks with 4 KiB sectors.
  */
 const INDEX_RECORD = 'recordsize=8K';
 /** For data files, written once and read in order. */

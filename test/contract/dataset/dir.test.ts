@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDriver } from '../../../src/dataset/open-driver.ts';
 import { silentLogger } from '../../../src/telemetry/log.ts';
-import { datasetContract } from './suite.ts';
+import { storeSuite } from './store-suite.ts';
+import { type ContractHarness, datasetContract } from './suite.ts';
 
-datasetContract('dataset driver contract: dir', async () => {
+async function startDirHarness(): Promise<ContractHarness> {
   const folder = await fs.mkdtemp(join(tmpdir(), 'zring-dir-'));
   const open = (name: string) =>
     openDriver({ kind: 'dir', location: join(folder, name) }, { logger: silentLogger(), cluster: 'test' });
@@ -21,4 +22,7 @@ datasetContract('dataset driver contract: dir', async () => {
     offsets: 40,
     stop: () => fs.rm(folder, { recursive: true, force: true }),
   };
-});
+}
+
+datasetContract('dataset driver contract: dir', startDirHarness);
+storeSuite('store on the driver: dir', startDirHarness);

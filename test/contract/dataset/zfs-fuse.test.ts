@@ -12,9 +12,11 @@ it('dataset driver contract: zfs on zfs-fuse', { skip: missing ?? false }, async
   const dir = await fs.mkdtemp(join(tmpdir(), 'zring-zfs-'));
   const namespace = await startZfsNamespace({ dir, poolName: ['pa', 'pb'], sizeMiB: 256 });
   try {
-    const file = fileURLToPath(new URL('zfs-inside.ts', import.meta.url));
-    const passed = await runTestsInside(namespace.spawnInside, file, { ZRING_TEST_POOLS: 'pa,pb' });
-    t.diagnostic(`${passed} tests passed inside the namespace`);
+    for (const name of ['zfs-inside.ts', 'store-inside.ts']) {
+      const file = fileURLToPath(new URL(name, import.meta.url));
+      const passed = await runTestsInside(namespace.spawnInside, file, { ZRING_TEST_POOLS: 'pa,pb' });
+      t.diagnostic(`${name}: ${passed} tests passed inside the namespace`);
+    }
   } finally {
     await namespace.stop();
     await fs.rm(dir, { recursive: true, force: true });
