@@ -3,7 +3,7 @@ import { ZringError } from '../common/errors.ts';
 import { type CommandRunner, systemCommands } from './command.ts';
 import { processMark } from './dir-files.ts';
 import type { DatasetDriver } from './driver.ts';
-import { requireZfsRoot } from './names.ts';
+import { requireProperties, requireZfsRoot } from './names.ts';
 import { ZfsDriver } from './zfs.ts';
 import { createZfsCommands, type ZfsCommands } from './zfs-commands.ts';
 import { ZfsDatasets } from './zfs-datasets.ts';
@@ -22,6 +22,7 @@ export async function openZfsDriver(
   options: { runner?: CommandRunner; timeoutMs?: number; usageTimeoutMs?: number } = {},
 ): Promise<DatasetDriver> {
   const root = requireZfsRoot(location);
+  requireProperties({ cluster });
   const { runner = systemCommands, timeoutMs = TIMEOUT_MS, usageTimeoutMs = USAGE_TIMEOUT_MS } = options;
   const flavour = await probeZfs(runner, root.split('/')[0] ?? '', timeoutMs);
   const commands = createZfsCommands(runner, timeoutMs, flavour.modern);

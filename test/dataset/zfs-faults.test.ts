@@ -11,7 +11,8 @@ import { type CommandRunner, systemCommands } from '../../src/dataset/command.ts
 import type { DatasetDriver } from '../../src/dataset/driver.ts';
 import { openZfsDriver } from '../../src/dataset/zfs-open.ts';
 import { collect, streamOf } from '../contract/dataset/content.ts';
-import { startZfsNamespace, type ZfsNamespace, zfsFuseMissing } from '../support/zfs-fuse.ts';
+import { part } from '../support/parts.ts';
+import { startZfsNamespace, type ZfsNamespace } from '../support/zfs-fuse.ts';
 
 const ROOT = 'tank/zring';
 const rejects = (promise: Promise<unknown>, code: ErrorCode) =>
@@ -20,7 +21,7 @@ const rejects = (promise: Promise<unknown>, code: ErrorCode) =>
     return true;
   });
 
-describe('zfs driver and a pool in trouble', { skip: zfsFuseMissing() ?? false }, () => {
+describe('zfs driver and a pool in trouble', part('zfs-fuse'), () => {
   let dir: string;
   let namespace: ZfsNamespace;
   let driver: DatasetDriver;

@@ -3,7 +3,7 @@
 //
 // The daemon's socket and cache lie in /var/run/zfs, /var/lib/zfs and /var/lock/zfs: each namespace has its own tmpfs
 // there, so any number of them live side by side. Mounts end with the last process of the namespace.
-import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -37,25 +37,7 @@ export interface ZfsNamespace {
   stop(): Promise<void>;
 }
 
-/** What is missing to run zfs-fuse here, or null. */
-export function zfsFuseMissing(): string | null {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
-  for (const [command, args] of [
-    ['which', ['zfs-fuse']],
-    ['test', ['-c', '/dev/fuse']],
-    ['unshare', ['-m', 'true']],
-  ] as const) {
-    try {
-      execFileSync(command, args, { stdio: 'ignore' });
-    } catch {
-      return `${command} ${args.join(' ')} fails`;
-    }
-  }
-  return null;
-}
-
-// Entering a mount namespace leads to its root folder: --wd leads back.
-/** Both exec: the pid of the child is the command's, and the kernel ends it with this process, however that ends. */
+/** nsenter and setpriv exec: the child's pid is the command's, and the kernel ends it with us, however we end. */
 const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 const running = new Set<() => void>();
@@ -76,6 +58,7 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
   };
   running.add(killSync);
 
+  // Entering a mount namespace leads to its root folder: --wd leads back.
   const inside = (command: string, args: readonly string[], spawnOptions: SpawnOptions = {}) =>
     spawn(
       'nsenter',

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { part } from '../../support/parts.ts';
 import { runTestsInside } from '../../support/run-inside.ts';
-import { startZfsNamespace, zfsFuseMissing } from '../../support/zfs-fuse.ts';
+import { startZfsNamespace } from '../../support/zfs-fuse.ts';
 
-const missing = zfsFuseMissing();
-
-it('dataset driver contract: zfs on zfs-fuse', { skip: missing ?? false }, async (t) => {
+it('dataset driver contract: zfs on zfs-fuse', part('zfs-fuse'), async (t) => {
   const dir = await fs.mkdtemp(join(tmpdir(), 'zring-zfs-'));
   const namespace = await startZfsNamespace({ dir, poolName: ['pa', 'pb'], sizeMiB: 256 });
   try {
