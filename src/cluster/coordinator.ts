@@ -79,7 +79,7 @@ export interface Coordinator {
   markReported(node: string, incarnation: string): Promise<CoordinatorState>;
 
   readMap(): Promise<ClusterMap | null>;
-  /** Commits when the stored epoch is `expectedEpoch` (0 = none) and map.epoch is greater. */
+  /** Commits when the stored epoch is `expectedEpoch` (0 = none) and map.epoch is greater. Errors: COORDINATOR_CORRUPT for a map that nobody could read back. */
   commitMap(expectedEpoch: number, map: ClusterMap): Promise<CasResult<ClusterMap>>;
 
   acquireLease(node: string, instance: string, ttlMs: number, info: NodeInfo): Promise<LeaseResult>;
@@ -89,12 +89,15 @@ export interface Coordinator {
   readRecord(dataset: string): Promise<TaggedRecord | null>;
   /** `expectedTag` null = must not exist. */
   casRecord(dataset: string, expectedTag: string | null, next: OwnershipRecord): Promise<CasResult<TaggedRecord>>;
-  /** Records changed after `cursor` (0 = all), in pages of at most `limit`; deleted ones included. */
+  /** Records changed after `cursor` (0 = all), in pages of at most `limit`, or fewer; deleted ones included. */
   changesSince(cursor: number, limit: number): Promise<RecordPage>;
 
   /** Best effort; a missed hint is found by polling. */
   onHint(listener: (hint: Hint) => void): () => void;
-  /** Called with true/false as the connection comes and goes. */
+  /**
+   * Called with true/false as the connection comes and goes, not for the state it is in when the listener is added. After
+   * each `true` read everything again: writes may have been lost in a failover, or another host may have taken over.
+   */
   onAvailability(listener: (available: boolean) => void): () => void;
   close(): Promise<void>;
 }

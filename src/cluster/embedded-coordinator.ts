@@ -28,7 +28,7 @@ export interface EmbeddedCoordinatorOptions {
 
 const CALL_TIMEOUT_MS = 5000;
 /** A new host needs a moment for its disk; who starts with it should not begin life without a coordinator. */
-const FIRST_CONNECTION_MS = 3000;
+const FIRST_CONNECTION_MS = 10_000;
 const RETRY_MIN_MS = 20;
 const RETRY_MAX_MS = 500;
 

@@ -84,9 +84,10 @@ class RedisCoordinator implements Coordinator {
     });
     let failing = false;
     this.#link = openLink(endpoint, 'zring', linkTimes, {
-      up: () => {
+      up: (client) => {
         failing = false;
         logger.info('coordinator connected');
+        void this.#inspect(client);
         attempted();
         this.#availability.emit(true);
       },
@@ -241,6 +242,15 @@ class RedisCoordinator implements Coordinator {
     this.#link.drop(client);
     if (isRead(name)) return unavailable(name, cause.message, cause);
     return new ZringError('COORDINATOR_OUTCOME_UNKNOWN', `${name}: the reply was lost: ${cause.message}`, { cause });
+  }
+
+  /** Evicted records are found out and told again by the nodes, but that costs availability each time. */
+  async #inspect(client: Redis): Promise<void> {
+    const memory = await client.info('memory').catch(() => '');
+    const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? 'noeviction';
+    if (policy !== 'noeviction' && !/^maxmemory:0\b/m.test(memory)) {
+      this.#logger.warn({ policy }, 'the coordinator may evict records; set maxmemory-policy noeviction');
+    }
   }
 
   #subscribe(client: Redis): void {

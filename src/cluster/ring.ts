@@ -19,7 +19,7 @@ export interface Ring {
 /**
  * Hashes per unit of weight; each makes POINTS_PER_VNODE points. With 1024 points a node, 100,000 names spread with max/mean
  * 1.03 (3 nodes) to 1.14 (100 nodes) over many sets of ids; with 512 some sets of 100 ids passed 1.2, and with the library's
- * default of 160 most do. 2048 would make the ring of 1000 nodes take 3 s to build instead of 1.3 s.
+ * default of 160 most do. 2048 would double the 0.75 s that the first ring of 1000 nodes takes (0.12 s the next).
  * Absolute, so that a new node takes from the others but moves nothing between them. Never change it: it moves data.
  */
 const VNODES_PER_WEIGHT = 256;
@@ -33,7 +33,7 @@ const CACHE_ENTRIES_MAX = 10_000;
 
 export function createRing(map: Pick<ClusterMap, 'nodes'>): Ring {
   const nodes = eligibleNodes(map.nodes);
-  const { hash, values, owners } = layPoints(nodes);
+  const { values, owners } = layPoints(nodes);
   const zones = numberZones(nodes);
   const zoneCount = new Set(zones).size;
   /** Marks of the walk under way: a node or zone is seen when its mark is the walk's number. */
@@ -47,7 +47,7 @@ export function createRing(map: Pick<ClusterMap, 'nodes'>): Ring {
     const firsts: string[] = [];
     const others: string[] = [];
     walks++;
-    let i = firstAtOrAbove(values, hash(dataset));
+    let i = firstAtOrAbove(values, hasher.hashValue(dataset));
     for (let steps = 0; steps < values.length; steps++, i++) {
       if (firsts.length === zonesWanted && firsts.length + others.length >= wanted) break;
       if (i === values.length) i = 0;
@@ -98,7 +98,6 @@ function eligibleNodes(all: readonly MapNode[]): readonly MapNode[] {
 }
 
 interface Points {
-  hash(dataset: string): number;
   /** Ascending. */
   readonly values: Uint32Array;
   /** Index of the node of each value. */
@@ -106,25 +105,48 @@ interface Points {
 }
 
 function layPoints(nodes: readonly MapNode[]): Points {
-  const servers: Record<string, { vnodes: number }> = {};
-  // The library appends `-<n>` to the name: `a-1` with its 2nd and `a` with a 12th would share points, so names get an end.
-  for (const node of nodes) servers[`${node.id}/`] = { vnodes: vnodesOf(node) };
-  // Its own count must differ from every count given, or it would share points out by weight again.
-  const ring = new HashRing(servers, ALGORITHM, { 'vnode count': -1, replicas: POINTS_PER_VNODE, 'max cache size': 1 });
-  const points = ring.points(servers as never) as unknown as Record<string, number[]>;
+  const lists = nodes.map((node) => pointsOf(node.id, vnodesOf(node)));
   // One number per point, value first: sorts by value, then by node.
-  const sorted = new Float64Array(nodes.reduce((sum, node) => sum + vnodesOf(node) * POINTS_PER_VNODE, 0));
+  const sorted = new Float64Array(lists.reduce((sum, list) => sum + list.length, 0));
   let length = 0;
-  for (const [index, node] of nodes.entries()) {
-    for (const value of points[`${node.id}/`] ?? []) sorted[length++] = value * 65_536 + index;
+  for (const [index, list] of lists.entries()) {
+    for (const value of list) sorted[length++] = value * 65_536 + index;
   }
   sorted.sort();
+  const values = new Uint32Array(sorted.length);
+  const owners = new Uint16Array(sorted.length);
+  for (let i = 0; i < sorted.length; i++) {
+    const point = sorted[i] ?? 0;
+    const value = Math.floor(point / 65_536);
+    values[i] = value;
+    owners[i] = point - value * 65_536;
+  }
+  return { values, owners };
+}
+
+/** The library's hash of names. */
+const hasher = new HashRing([], ALGORITHM) as unknown as { hashValue(name: string): number };
+
+/** Points by `<vnodes> <id>`: a new map of a large cluster differs from the last in a node or two. 4 KB each. */
+const pointCache = new Map<string, Uint32Array>();
+const POINT_CACHE_MAX = 5000;
+
+/** A node's points depend on nothing but its id and how many they are. */
+function pointsOf(id: string, vnodes: number): Uint32Array {
+  const key = `${vnodes} ${id}`;
+  const known = pointCache.get(key);
+  if (known) return known;
+  // The library appends `-<n>` to the name: `a-1` with its 2nd and `a` with a 12th would share points, so names get an end.
+  const server = `${id}/`;
+  // Its own count must differ from the one given, or it would share points out by weight again.
+  const options = { 'vnode count': -1, replicas: POINTS_PER_VNODE, 'max cache size': 1 };
+  const ring = new HashRing({ [server]: { vnodes } }, ALGORITHM, options);
+  const values = (ring.points([server]) as unknown as Record<string, number[]>)[server] ?? [];
   ring.end();
-  return {
-    hash: (dataset) => (ring as unknown as { hashValue(key: string): number }).hashValue(dataset),
-    values: Uint32Array.from(sorted, (value) => Math.floor(value / 65_536)),
-    owners: Uint16Array.from(sorted, (value) => value % 65_536),
-  };
+  const points = Uint32Array.from(values);
+  if (pointCache.size >= POINT_CACHE_MAX) pointCache.clear();
+  pointCache.set(key, points);
+  return points;
 }
 
 function vnodesOf(node: MapNode): number {

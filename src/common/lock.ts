@@ -9,7 +9,8 @@
 //
 // Taking: listen under a random name, link it as N+1 (fails if somebody else was first), then look again: a contender that
 // was slow may have taken a number that had been cleared away below a higher one, and gives up. So numbers must only grow:
-// the highest link stays on release, dead, and only the holder removes lower ones. Not for network file systems.
+// the highest link stays on release, dead, and only the holder removes lower ones. Not for network file systems. While the
+// lock is held its file system cannot be unmounted; right after the release it can.
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, open, readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';

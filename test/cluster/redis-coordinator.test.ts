@@ -199,6 +199,20 @@ describe('coordinator in Redis', { skip: (await hasRedis()) ? false : 'needs red
     await coordinator.close();
   });
 
+  test('a server that may evict records is warned about', async () => {
+    for (const policy of ['allkeys-lru', 'noeviction']) {
+      const evicting = await start(['--maxmemory', '100mb', '--maxmemory-policy', policy]);
+      const warned = deferred<boolean>();
+      const write = (line: string) => line.includes('maxmemory-policy') && warned.resolve(true);
+      const logger = createLogger({ destination: { write: (line) => void write(line) } });
+      const coordinator = await open(evicting.url, { logger });
+      // Answers come in the order of the questions, so the policy has been looked at.
+      await coordinator.state().then(() => coordinator.state());
+      warned.resolve(false);
+      assert.equal(await warned.promise, policy === 'allkeys-lru');
+    }
+  });
+
   test('data of a newer release is refused by name', async () => {
     const coordinator = await open(server.url, { cluster: 'newer' });
     await coordinator.state();
