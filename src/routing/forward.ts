@@ -10,7 +10,7 @@ import { assert, type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Exchange, Forwarder, ForwardOutcome } from './exchange.ts';
-import { forwardedRequestHeaders, relayedAnswerHeaders, relayedTrailers } from './headers.ts';
+import { forwardedRequestHeaders, rawHeader, relayedAnswerHeaders, relayedTrailers } from './headers.ts';
 import {
   AUTH_HEADER,
   formatHop,
@@ -131,7 +131,7 @@ function hopHeaders(
     epoch: options.epoch(),
     address: origin.address,
     secure: origin.secure,
-    expects: exchange.awaitsContinue,
+    expects: rawHeader(request.rawHeaders, 'expect') !== undefined,
     body: hopBody,
   });
   const headers = forwardedRequestHeaders(request.rawHeaders);
@@ -172,8 +172,6 @@ class Relay implements HopHandler {
     this.#resolve = resolve;
     const { response } = exchange;
     response.on('close', this.#onClientClose).on('drain', this.#onDrain);
-    // A pipelined answer that has to wait for its turn has no socket yet, and hears nothing of its end.
-    if (response.socket === null) exchange.signal.addEventListener('abort', this.#onClientClose, { once: true });
     if (response.destroyed || exchange.request.socket.destroyed) this.#clientGone = true;
   }
 

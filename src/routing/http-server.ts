@@ -59,188 +59,222 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
+/** One client connection: requests take turns on it, in the order in which they came (RFC 9112 §9.3.2). */
 interface Connection {
-  readonly exchanges: Set<ServerExchange>;
-  /** Refused once: nothing more is read from it. */
+  /** Given to `onRequest`, not ended yet. */
+  current: AcceptedRequest | null;
+  /** Of `current`, once it is tracked. */
+  exchange: ServerExchange | null;
+  /** Pipelined behind it. */
+  readonly waiting: AcceptedRequest[];
+  /** Refused once: nothing more is taken from it. */
   refused: boolean;
 }
 
 /** Errors: the system's (EADDRINUSE, EACCES) as ZringError CONFIG_INVALID, naming the address. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { limits, log } = options;
-  const connections = new Map<Duplex, Connection>();
-  const inFlight = new Set<ServerExchange>();
-  let closing: Promise<void> | null = null;
-
   const server = createServer(options);
-  server.maxHeadersCount = 0;
-  server.maxConnections = limits.connectionsMax;
-  server.timeout = limits.progressTimeoutMs;
-  server.keepAliveTimeout = limits.keepAliveMs;
+  const hardened = new HardenedServer(server, options);
+  const endWatch = options.tls?.onChange((material) => {
+    // New handshakes use it; connections that are open go on.
+    (server as TlsCapable).setSecureContext?.(tlsContext(material, options.mutualTls));
+  });
+  server.on('close', () => endWatch?.());
+  hardened.address = await listen(server, options);
+  return hardened;
+}
 
-  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
-    const connection: Connection = { exchanges: new Set(), refused: false };
-    connections.set(socket, connection);
-    socket.on('close', () => {
-      connections.delete(socket);
-      for (const exchange of connection.exchanges) {
-        inFlight.delete(exchange);
-        exchange.senderGone();
-      }
-      connection.exchanges.clear();
+class HardenedServer implements HttpServer {
+  address: Address = { host: '', port: 0 };
+  readonly inFlight = new Set<ServerExchange>();
+  readonly #server: Server;
+  readonly #options: HttpServerOptions;
+  readonly #connections = new Map<Duplex, Connection>();
+  #closing: Promise<void> | null = null;
+
+  constructor(server: Server, options: HttpServerOptions) {
+    this.#server = server;
+    this.#options = options;
+    const { limits, log, name } = options;
+    server.maxHeadersCount = 0;
+    server.maxConnections = limits.connectionsMax;
+    server.timeout = limits.progressTimeoutMs;
+    server.keepAliveTimeout = limits.keepAliveMs;
+    server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connected(socket));
+    server.on('request', (request, response) => this.#accept(request, response, false));
+    server.on('checkContinue', (request, response) => this.#accept(request, response, true));
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      this.refuse(
+        request,
+        response,
+        refusal('expectation', 'Only 100-continue can be expected.', 'InvalidRequest', 417),
+      );
     });
-  });
-  server.on('request', (request, response) => accept(request, response, false));
-  server.on('checkContinue', (request, response) => accept(request, response, true));
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    refuse(request, response, refusal('expectation', 'Only 100-continue can be expected.', 'InvalidRequest', 417));
-  });
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseSocket(socket, refusal('method', 'CONNECT is not allowed.', 'MethodNotAllowed', 405));
-  });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    const fault = parserFault(error);
-    // Bytes behind a last request are not read, and do not cost it its answer.
-    if (error.code === 'HPE_CLOSED_CONNECTION' && connections.get(socket)?.exchanges.size) return;
-    if (fault === null) socket.destroy();
-    else refuseSocket(socket, fault);
-  });
-  server.on('timeout', (socket: Socket) => judgeStalled(socket));
-  server.on('tlsClientError', (error: Error) =>
-    log.debug({ err: error, listener: options.name }, 'TLS handshake failed'),
-  );
-  server.on('drop', () => options.onRefused('connections'));
+    server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+      this.#refuseSocket(socket, refusal('method', 'CONNECT is not allowed.', 'MethodNotAllowed', 405));
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      const fault = parserFault(error);
+      if (fault === null) socket.destroy();
+      else this.#refuseSocket(socket, fault);
+    });
+    server.on('timeout', (socket: Socket) => this.#judgeStalled(socket));
+    server.on('tlsClientError', (error: Error) => log.debug({ err: error, listener: name }, 'TLS handshake failed'));
+    server.on('drop', () => options.onRefused('connections'));
+  }
 
-  function accept(request: IncomingMessage, response: ServerResponse, expects: boolean): void {
-    const connection = connections.get(request.socket);
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  #connected(socket: Socket): void {
+    const connection: Connection = { current: null, exchange: null, waiting: [], refused: false };
+    this.#connections.set(socket, connection);
+    socket.on('close', () => {
+      this.#connections.delete(socket);
+      connection.waiting.length = 0;
+      this.#ended(connection);
+    });
+  }
+
+  #accept(request: IncomingMessage, response: ServerResponse, expects: boolean): void {
+    const connection = this.#connections.get(request.socket);
     if (connection === undefined || connection.refused) return;
-    if (closing) response.shouldKeepAlive = false;
-    if (connection.exchanges.size >= limits.pipelinedMax) {
-      refuse(request, response, refusal('pipelined', 'Too many requests at once on one connection.'));
+    const { limits, keepOwnHeaders } = this.#options;
+    if (this.#closing) response.shouldKeepAlive = false;
+    if (connection.current && connection.waiting.length + 1 >= limits.pipelinedMax) {
+      this.refuse(request, response, refusal('pipelined', 'Too many requests at once on one connection.'));
       return;
     }
-    const inspected = inspectHead(
-      {
-        method: request.method ?? '',
-        target: request.url ?? '',
-        version: request.httpVersion,
-        rawHeaders: request.rawHeaders,
-      },
-      limits,
-      options.keepOwnHeaders,
-    );
+    const { method = '', url: target = '', httpVersion: version, rawHeaders } = request;
+    const inspected = inspectHead({ method, target, version, rawHeaders }, limits, keepOwnHeaders);
     if (inspected.kind === 'refused') {
-      refuse(request, response, inspected.refusal);
+      this.refuse(request, response, inspected.refusal);
       return;
     }
     if (inspected.rawHeaders !== null) replaceHeaders(request, inspected.rawHeaders);
     request.url = inspected.target;
     const { body } = inspected;
-    options.onRequest({ request, response, expects: expects && body !== null && body !== 0, body });
+    const accepted = { request, response, expects: expects && body !== null && body !== 0, body };
+    if (connection.current) connection.waiting.push(accepted);
+    else this.#begin(connection, accepted);
   }
 
-  function refuse(request: IncomingMessage, response: ServerResponse, refused: Refusal, id = newRequestId()): void {
-    const connection = connections.get(request.socket);
+  /** Node gives out pipelined requests at once; a PUT and the GET behind it must not overtake each other. */
+  #begin(connection: Connection, accepted: AcceptedRequest): void {
+    connection.current = accepted;
+    const { response, request } = accepted;
+    // Before 'finish', when Node would start to drop the rest without telling how much it is.
+    response.on('prefinish', () => {
+      if (!request.complete) discard(request, this.#options.limits.discardBytesMax);
+    });
+    response.on('close', () => {
+      this.#ended(connection);
+      const next = connection.waiting.shift();
+      if (next) this.#begin(connection, next);
+      else if (this.#closing) this.#server.closeIdleConnections();
+    });
+    this.#options.onRequest(accepted);
+  }
+
+  #ended(connection: Connection): void {
+    const { current, exchange } = connection;
+    connection.current = null;
+    connection.exchange = null;
+    if (exchange === null) return;
+    this.inFlight.delete(exchange);
+    if (!current?.response.writableFinished) exchange.senderGone();
+  }
+
+  track(exchange: ServerExchange): void {
+    const connection = this.#connections.get(exchange.request.socket);
+    if (connection?.current?.request !== exchange.request) {
+      exchange.senderGone();
+      return;
+    }
+    connection.exchange = exchange;
+    this.inFlight.add(exchange);
+  }
+
+  refuse(request: IncomingMessage, response: ServerResponse, refused: Refusal, id = newRequestId()): void {
+    const connection = this.#connections.get(request.socket);
     if (connection) connection.refused = true;
-    options.onRefused(refused.reason);
-    log.info({ requestId: id, reason: refused.reason, listener: options.name }, 'request refused');
+    this.#report(refused, id);
     if (response.headersSent || response.destroyed) return;
     const body = refusalDocument(refused, id);
     response.writeHead(refused.status, refusalHeaders(id, body));
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
+  #report({ reason }: Refusal, requestId: string): void {
+    const { onRefused, log, name } = this.#options;
+    onRefused(reason);
+    log.info({ requestId, reason, listener: name }, 'request refused');
+  }
+
   /** For a connection whose request has no response object: unreadable head, or a body that cannot be parsed further. */
-  function refuseSocket(socket: Duplex, refused: Refusal): void {
-    const connection = connections.get(socket);
-    if (!connection?.refused) options.onRefused(refused.reason);
-    const [exchange, ...more] = connection?.exchanges ?? [];
-    // Anything written while an answer is under way, or before an earlier one, would be read as a part of it.
-    const silent = connection?.refused || more.length > 0 || exchange?.response.headersSent || !socket.writable;
-    if (connection) connection.refused = true;
-    if (silent) {
+  #refuseSocket(socket: Duplex, refused: Refusal): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) {
       socket.destroy();
       return;
     }
+    // The answer that refused it ends the connection.
+    if (connection.refused) return;
+    connection.refused = true;
+    const { current, exchange, waiting } = connection;
     const id = exchange?.requestId ?? newRequestId();
-    log.info({ requestId: id, reason: refused.reason, listener: options.name }, 'request refused');
-    socket.write(rawRefusal(refused, id), 'latin1');
-    destroySoon(socket);
+    this.#report(refused, id);
+    const last = waiting.at(-1) ?? current;
+    if (last?.request.complete) {
+      // What came before was accepted whole and gets its answers; what cannot be read gets none.
+      if (!last.response.headersSent) last.response.shouldKeepAlive = false;
+      else last.response.on('close', () => destroySoon(socket));
+    } else if (waiting.length > 0 || current?.response.headersSent || !socket.writable) {
+      // Anything written here would be read as a part of another answer.
+      socket.destroy();
+    } else {
+      socket.write(rawRefusal(refused, id), 'latin1');
+      destroySoon(socket);
+    }
   }
 
   /** Not a byte moved for `progressTimeoutMs`: cut when it is the other side's turn, wait on when it is ours. */
-  function judgeStalled(socket: Socket): void {
-    const connection = connections.get(socket);
-    if (connection === undefined || connection.exchanges.size === 0) {
+  #judgeStalled(socket: Socket): void {
+    const connection = this.#connections.get(socket);
+    if (!connection?.current) {
       socket.destroy();
-      return;
+    } else if (socket.writableLength > 0) {
+      this.#options.onRefused('stalled-reader');
+      socket.destroy();
+    } else if (connection.exchange?.waitsForSender) {
+      const message = 'Your socket connection to the server was not read from or written to within the timeout period.';
+      this.#refuseSocket(socket, refusal('stalled-body', message, 'RequestTimeout'));
+    } else {
+      socket.setTimeout(socket.timeout ?? this.#options.limits.progressTimeoutMs);
     }
-    const unread = socket.writableLength > 0;
-    const unsent = [...connection.exchanges].some((exchange) => exchange.waitsForSender);
-    if (!unread && !unsent) {
-      socket.setTimeout(socket.timeout ?? limits.progressTimeoutMs);
-      return;
-    }
-    const message = 'Your socket connection to the server was not read from or written to within the timeout period.';
-    refuseSocket(socket, refusal(unread ? 'stalled-reader' : 'stalled-body', message, 'RequestTimeout'));
   }
 
-  function track(exchange: ServerExchange): void {
-    const { request, response } = exchange;
-    const { socket } = request;
-    const connection = connections.get(socket);
-    if (connection === undefined) {
-      exchange.senderGone();
-      return;
-    }
-    connection.exchanges.add(exchange);
-    inFlight.add(exchange);
-    // Before 'finish', when Node would start to drop the rest without telling how much it is.
-    response.on('prefinish', () => {
-      if (!request.complete) discard(request, limits.discardBytesMax);
-    });
-    response.on('close', () => {
-      connection.exchanges.delete(exchange);
-      inFlight.delete(exchange);
-      if (!response.writableFinished) exchange.senderGone();
-      if (closing) server.closeIdleConnections();
-    });
-  }
-
-  function close(graceMs: number): Promise<void> {
-    closing ??= new Promise((resolve) => {
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const server = this.#server;
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       server.close(() => {
         clearTimeout(timer);
         // The server counts connections a moment before they say that they are closed.
-        const left = [...connections.keys()].map((socket) => new Promise((closed) => socket.once('close', closed)));
-        Promise.all(left).then(() => resolve());
+        const left = [...this.#connections.keys()];
+        Promise.all(left.map((socket) => new Promise((closed) => socket.once('close', closed)))).then(() => resolve());
       });
-      for (const { response } of inFlight) if (!response.headersSent) response.shouldKeepAlive = false;
-      // Node counts a connection that never sent a byte as busy until the time for its first head is over.
-      for (const [socket] of connections) if (neverSpoke(socket)) socket.destroy();
+      for (const [socket, { current, waiting }] of this.#connections) {
+        const last = waiting.at(-1) ?? current;
+        if (last && !last.response.headersSent) last.response.shouldKeepAlive = false;
+        // Node counts a connection that never sent a byte as busy until the time for its first head is over.
+        else if (neverSpoke(socket)) socket.destroy();
+      }
       server.closeIdleConnections();
     });
-    return closing;
+    return this.#closing;
   }
-
-  const endWatch = options.tls?.onChange((material) => {
-    // New handshakes use it; connections that are open go on.
-    (server as TlsCapable).setSecureContext?.(tlsContext(material, options.mutualTls));
-  });
-  server.on('close', () => endWatch?.());
-
-  const address = await listen(server, options);
-  return {
-    address,
-    inFlight,
-    get connections() {
-      return connections.size;
-    },
-    track,
-    refuse,
-    close,
-  };
 }
 
 interface TlsCapable extends Server {

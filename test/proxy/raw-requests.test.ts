@@ -2,60 +2,13 @@
 // owner writes down what it begins and what it accepts whole: exactly the accepted requests, the same on both ways.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Exchange } from '../../src/routing/exchange.ts';
 import { S3_LISTENER_LIMITS } from '../../src/routing/limits.ts';
 import { createS3Listener, type Listener } from '../../src/routing/listeners.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { LOOPBACK, type Pair, startPair } from '../routing/pair.ts';
 import { rawTalk, statuses } from '../routing/raw-client.ts';
-
-interface Seen {
-  readonly line: string;
-  readonly body: string;
-  readonly headers: readonly string[];
-}
-
-/** What the owner saw since the last look. */
-class Recorder {
-  begun: string[] = [];
-  whole: Seen[] = [];
-
-  readonly handler = async (exchange: Exchange): Promise<void> => {
-    const { request, response } = exchange;
-    const line = `${request.method} ${request.url}`;
-    this.begun.push(line);
-    exchange.proceed();
-    const chunks: Buffer[] = [];
-    try {
-      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    } catch {
-      return;
-    }
-    this.whole.push({ line, body: Buffer.concat(chunks).toString('latin1'), headers: comparable(request.rawHeaders) });
-    response.writeHead(200, { 'Content-Length': '2' });
-    response.end(request.method === 'HEAD' ? undefined : 'ok');
-  };
-
-  take() {
-    const taken = { begun: this.begun, whole: this.whole };
-    this.begun = [];
-    this.whole = [];
-    return taken;
-  }
-}
-
-/** Hop-by-hop headers may differ between the two ways; the framing must not. */
-function comparable(raw: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]?.toLowerCase() ?? '';
-    const value = name === 'transfer-encoding' ? raw[i + 1]?.toLowerCase() : raw[i + 1];
-    if (!['connection', 'keep-alive', 'te', 'trailer', 'proxy-connection'].includes(name))
-      kept.push(`${name}: ${value}`);
-  }
-  return kept.sort();
-}
+import { Recorder } from './recorder.ts';
 
 const H = 'Host: s3.test\r\n';
 const C = 'Connection: close\r\n';
@@ -258,6 +211,19 @@ const cases: Record<string, Case> = {
   'unknown expectation': { raw: post('Expect: 200-maybe\r\nContent-Length: 2\r\n', 'ab'), statuses: [417] },
 
   // a good request, then a bad one on the same connection
+  'garbage behind a good request does not cost it its answer': {
+    raw: `GET /1 HTTP/1.1\r\n${H}\r\n\0\0\0${evil}`,
+    statuses: [200],
+    accepted: [['GET /1', '']],
+  },
+  'a broken head behind two good requests': {
+    raw: `GET /1 HTTP/1.1\r\n${H}\r\nPOST /2 HTTP/1.1\r\n${H}Content-Length: 2\r\n\r\nabGET /3 HTTP/1.1\r\nbroken\r\n\r\n${evil}`,
+    statuses: [200, 200],
+    accepted: [
+      ['GET /1', ''],
+      ['POST /2', 'ab'],
+    ],
+  },
   'smuggled behind a bad second request': {
     raw: `GET /1 HTTP/1.1\r\n${H}\r\nGET /2 HTTP/1.1\r\n${H}${H}\r\n${evil}`,
     statuses: [200, 400],
