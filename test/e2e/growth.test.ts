@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { createRing } from '../../src/cluster/ring.ts';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
-import { startLoad } from '../support/load.ts';
+import { type Load, startLoad } from '../support/load.ts';
 import { part } from '../support/parts.ts';
 
 const BUCKETS = Array.from({ length: 50 }, (_, i) => `growth-${String(i).padStart(2, '0')}`);
@@ -27,6 +27,7 @@ for (const storage of ['dir', 'zfs'] as const) {
       const seed = Number(process.env.ZRING_TEST_SEED ?? Date.now() % 1_000_000);
       const settings = { rebalance: { mode: 'background', concurrency: 2 } };
       const cluster = await startCluster({ storage, settings });
+      let load: Load | null = null;
       try {
         const first = cluster.client('a');
         for (const Bucket of BUCKETS) {
@@ -34,7 +35,7 @@ for (const storage of ['dir', 'zfs'] as const) {
           await first.send(new PutObjectCommand({ Bucket, Key: 'at rest', Body: randomBytes(AT_REST_BYTES) }));
         }
         const clients = new Map(cluster.nodes.map(({ id }) => [id, cluster.client(id)]));
-        const load = startLoad({
+        load = startLoad({
           clients: () => [...clients.values()],
           buckets: BUCKETS,
           writers: 6,
@@ -101,6 +102,7 @@ for (const storage of ['dir', 'zfs'] as const) {
           process.stderr.write(`--- ${id}\n${(await cluster.log(id)).slice(-3000)}\n`);
         throw error;
       } finally {
+        await load?.stop();
         await cluster.close();
       }
     });

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
-import { startLoad } from '../support/load.ts';
+import { type Load, startLoad } from '../support/load.ts';
 import { part } from '../support/parts.ts';
 
 const KILLS = 50;
@@ -25,11 +25,12 @@ function connectionLost(error: unknown): boolean {
 describe('nodes that go', part('redis-server'), () => {
   test(`SIGKILL of a node during writes, ${KILLS} times: everything acknowledged is there, nothing is left over`, async () => {
     const cluster = await startCluster({ storage: 'dir', lease: '2s' });
+    let load: Load | null = null;
     try {
       const buckets = ['kill-a', 'kill-b', 'kill-c', 'kill-d'];
       for (const Bucket of buckets) await cluster.client('a').send(new CreateBucketCommand({ Bucket }));
       const clients = cluster.nodes.map(({ id }) => cluster.client(id));
-      const load = startLoad({
+      load = startLoad({
         clients: () => clients,
         buckets,
         writers: 4,
@@ -59,17 +60,19 @@ describe('nodes that go', part('redis-server'), () => {
       for (const { id } of cluster.nodes) process.stderr.write(`--- ${id}\n${(await cluster.log(id)).slice(-3000)}\n`);
       throw error;
     } finally {
+      await load?.stop();
       await cluster.close();
     }
   });
 
   test('SIGTERM restarts of every node under load: nothing but retryable refusals', async () => {
     const cluster = await startCluster({ storage: 'dir', lease: '2s' });
+    let load: Load | null = null;
     try {
       const buckets = ['term-a', 'term-b', 'term-c', 'term-d'];
       for (const Bucket of buckets) await cluster.client('a').send(new CreateBucketCommand({ Bucket }));
       const clients = new Map(cluster.nodes.map(({ id }) => [id, cluster.client(id)]));
-      const load = startLoad({
+      load = startLoad({
         clients: () => [...clients.values()],
         buckets,
         writers: 4,
@@ -96,6 +99,7 @@ describe('nodes that go', part('redis-server'), () => {
       for (const { id } of cluster.nodes) process.stderr.write(`--- ${id}\n${(await cluster.log(id)).slice(-3000)}\n`);
       throw error;
     } finally {
+      await load?.stop();
       await cluster.close();
     }
   });
