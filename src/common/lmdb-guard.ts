@@ -21,24 +21,18 @@ export async function isFull(path: string): Promise<boolean> {
   }
 }
 
-export function identify(path: string): string {
+/** The file, until releaseClaim(). Errors: LOCKED (open in this process already), MOUNT_INVALID, STORAGE_*. */
+export function claim(path: string): string {
+  let identity: string;
   try {
     const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
+    identity = `${dev}:${ino}`;
   } catch (cause) {
     throw storageError(cause, 'opening', path);
   }
-}
-
-export function refuseSecondUse(identity: string, path: string): void {
   if (openFiles.has(identity)) {
     throw new ZringError('LOCKED', `${path} is open in this process already`, { subject: path });
   }
-}
-
-export function claim(path: string): string {
-  const identity = identify(path);
-  refuseSecondUse(identity, path);
   openFiles.add(identity);
   return identity;
 }

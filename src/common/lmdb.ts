@@ -19,9 +19,7 @@ import {
   claim,
   cleanMarker,
   holderElsewhere,
-  identify,
   isFull,
-  refuseSecondUse,
   releaseClaim,
   removeFile,
   stoppedCleanly,
@@ -101,7 +99,12 @@ export async function createDatabase<Table extends string>(
     throw new ZringError('DATASET_ALREADY_EXISTS', `${path} exists already`, { subject: path });
   }
   await withFile(fresh, 'wx', (file) => file.sync());
-  await new Database<Table>(fresh, { ...options, alone: true }, true).close();
+  const made = await claimed(
+    fresh,
+    async (identity) => new Database<Table>(fresh, { ...options, alone: true }, identity),
+  );
+  await made.openTables(true);
+  await made.close();
   try {
     await rename(fresh, path);
     // fsync of the file makes the rename durable on ZFS and ext4, that of the folder elsewhere.
@@ -118,8 +121,27 @@ export async function openDatabase<Table extends string>(
   path: string,
   options: OpenOptions<Table>,
 ): Promise<Database<Table>> {
+  const database = await claimed(path, async (identity) => {
+    await checkBefore(path, options);
+    return new Database<Table>(path, options, identity);
+  });
+  await database.openTables(false);
+  return database;
+}
+
+/** From before the first look at it, so that no second opening in this process takes away what the first relies on. */
+async function claimed<Result>(path: string, use: (identity: string) => Promise<Result>): Promise<Result> {
+  const identity = claim(path);
+  try {
+    return await use(identity);
+  } catch (error) {
+    releaseClaim(identity);
+    throw error;
+  }
+}
+
+async function checkBefore(path: string, options: OpenOptions<string>): Promise<void> {
   const readonly = options.readonly ?? false;
-  refuseSecondUse(identify(path), path);
   const holder = holderElsewhere(path);
   if (holder !== null && options.alone && !readonly) {
     const message = `${path} is in use by process ${holder}`;
@@ -134,7 +156,6 @@ export async function openDatabase<Table extends string>(
   });
   if (options.alone && !readonly) await removeFile(`${path}-lock`);
   if (!readonly) await removeFile(cleanMarker(path));
-  return new Database<Table>(path, options, false);
 }
 
 export class Database<Table extends string> {
@@ -151,23 +172,26 @@ export class Database<Table extends string> {
   /** Of the group that is being committed. */
   #lastTransaction = 0;
 
-  /** Use createDatabase or openDatabase, which check first. */
-  constructor(path: string, options: OpenOptions<Table>, create: boolean) {
+  /** Use createDatabase or openDatabase, which check first. @param identity The claim, released by close(). */
+  constructor(path: string, options: OpenOptions<Table>, identity: string) {
     this.path = path;
     this.readonly = options.readonly ?? false;
     this.#options = options;
-    this.#identity = claim(path);
+    this.#identity = identity;
     try {
       this.#root = this.#openEnvironment();
     } catch (cause) {
-      releaseClaim(this.#identity);
       throw storageError(cause, 'opening', path);
     }
+  }
+
+  /** Once, right after the constructor; closes when one is missing. */
+  async openTables(create: boolean): Promise<void> {
     try {
       this.#openTables(create);
     } catch (cause) {
-      void this.close();
-      throw storageError(cause, 'opening', path);
+      await this.close();
+      throw storageError(cause, 'opening', this.path);
     }
   }
 
@@ -381,13 +405,6 @@ export class Database<Table extends string> {
   #requireUsable(): void {
     if (this.#broken) throw this.#broken;
     if (this.#closing) throw closedError(this.path);
-  }
-
-  /** Pages that are in use, in bytes. */
-  usedBytes(): number {
-    this.#requireUsable();
-    const stats = this.#root.getStats() as { lastPageNumber: number; root: { pageSize: number } };
-    return (stats.lastPageNumber + 1) * stats.root.pageSize;
   }
 
   /** A consistent copy as of now, flushed, in a file that must not exist yet. Writers go on. */

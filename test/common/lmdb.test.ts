@@ -179,6 +179,24 @@ describe('opening', () => {
     await (await reopen(path)).close();
   });
 
+  it('by many at once gives one of them a file whose lock stays', async () => {
+    await filled(10);
+    await rm(`${path}-clean`);
+    const openings = await Promise.allSettled(Array.from({ length: 8 }, () => reopen(path)));
+    const opened = openings.flatMap((opening) => (opening.status === 'fulfilled' ? [opening.value] : []));
+    assert.equal(opened.length, 1);
+    assert.ok(existsSync(`${path}-lock`));
+    await opened[0]?.close();
+    await (await reopen(path)).close();
+  });
+
+  it('that fails can be tried again', async () => {
+    await filled(10);
+    const wrong = openDatabase(path, { tables: ['a', 'missing'], alone: true });
+    await assert.rejects(wrong, { code: 'STORAGE_CORRUPT' });
+    await (await reopen(path)).close();
+  });
+
   it('removes a lock file that came from elsewhere', async () => {
     await filled(10);
     await writeFile(`${path}-lock`, Buffer.alloc(8272, 0xff));
