@@ -84,6 +84,7 @@ export const PARTS = {
   },
   haproxy: { packages: ['haproxy'], fault: () => programFault('haproxy') },
   nginx: { packages: ['nginx-light'], fault: () => programFault('nginx') },
+  wrk: { packages: ['wrk'], fault: () => programFault('wrk') },
   promtool: { packages: ['prometheus'], fault: () => programFault('promtool') },
   openssl: { packages: ['openssl'], fault: () => programFault('openssl') },
 };
