@@ -37,12 +37,42 @@ export class PendingBlob implements Blob {
   }
 }
 
+/**
+ * Finished files that no commit has named yet, by id. A blob that its caller lost (an error between finish() and the commit)
+ * is noticed when it is collected, and its file given up then.
+ */
+export class PendingFiles {
+  readonly #ids = new Set<string>();
+  readonly #lost: FinalizationRegistry<string>;
+
+  constructor(discardFile: (id: string) => void) {
+    this.#lost = new FinalizationRegistry((id) => {
+      if (this.#ids.delete(id)) discardFile(id);
+    });
+  }
+
+  add(blob: PendingBlob): void {
+    this.#ids.add(blob.id);
+    this.#lost.register(blob, blob.id);
+  }
+
+  /** Named by a commit now, or given up. */
+  delete(id: string): void {
+    this.#ids.delete(id);
+  }
+
+  takeAll(): string[] {
+    const ids = [...this.#ids];
+    this.#ids.clear();
+    return ids;
+  }
+}
+
 /** What a writer needs of its store. */
 export interface BlobOwner {
   readonly path: string;
   readonly inlineBytesMax: number;
-  /** Finished files that no commit has named yet. */
-  readonly pending: Set<PendingBlob>;
+  readonly pending: PendingFiles;
   nextId(): string;
   /** Deletes a data file that no commit ever named, when deleting is allowed. */
   discardFile(id: string): void;
@@ -135,7 +165,7 @@ export class BodyWriter implements BlobWriter {
 export function discard(blob: PendingBlob): void {
   if (blob.state !== 'pending') return;
   blob.state = 'discarded';
-  blob.owner.pending.delete(blob);
+  blob.owner.pending.delete(blob.id);
   if (!blob.inline) blob.owner.discardFile(blob.id);
 }
 

@@ -12,7 +12,7 @@ import { assert, ZringError } from '../common/errors.ts';
 import { storageError } from '../common/storage-errors.ts';
 import type { Term } from '../common/term.ts';
 import { corruptBlock, ObjectReader, type ReaderOwner, segmentsOf } from './blob-reader.ts';
-import { type BlobOwner, BodyWriter, discard, PendingBlob } from './blob-writer.ts';
+import { type BlobOwner, BodyWriter, discard, PendingBlob, PendingFiles } from './blob-writer.ts';
 import { decodeInline, decodeObject } from './codec.ts';
 import { checkCondition, checkKey } from './conditions.ts';
 import { fanOutFolders, IdSource, idBytes } from './ids.ts';
@@ -105,7 +105,7 @@ export class LocalStore implements Store {
     this.#blobOwner = {
       path: folder,
       inlineBytesMax: options.inlineBytesMax ?? INLINE_BYTES_MAX,
-      pending: new Set(),
+      pending: new PendingFiles((id) => this.#sweeper.discard(id)),
       nextId: () => this.#ids.next(),
       discardFile: (id) => this.#sweeper.discard(id),
       writerDone: (writer) => this.#writers.delete(writer),
@@ -212,7 +212,7 @@ export class LocalStore implements Store {
     assert(blob instanceof PendingBlob && blob.owner === this.#blobOwner, 'a blob comes from this store');
     assert(blob.state === 'pending', `blob ${blob.id} is ${blob.state}`);
     blob.state = 'committed';
-    blob.owner.pending.delete(blob);
+    blob.owner.pending.delete(blob.id);
     try {
       return await this.#commit((commit) => {
         const result = change(commit);
@@ -408,7 +408,7 @@ export class LocalStore implements Store {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#writers].map((writer) => writer.abort()));
-    for (const blob of this.#blobOwner.pending) discard(blob);
+    for (const id of this.#blobOwner.pending.takeAll()) this.#sweeper.discard(id);
     // A commit that is refused now still gives up its blob before the sweep stops.
     while (this.#commits.size > 0) await Promise.allSettled(this.#commits);
     await new Promise((resolve) => setImmediate(resolve));

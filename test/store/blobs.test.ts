@@ -1,10 +1,12 @@
 // Bodies on disk: ranges across blocks and parts, damage, deletion while reading, aborts, descriptors.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { open, rm, truncate } from 'node:fs/promises';
+import { open, rm, truncate, watch } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { ZringError } from '../../src/common/errors.ts';
 import type { ObjectEntry } from '../../src/store/types.ts';
 import { bytesOf, dataFiles, putBlob, read, SEED, StoreFixture } from './fixture.ts';
@@ -241,6 +243,23 @@ describe('a writer', () => {
       await fixture.store.put({ key: 'k', blob: await writer.finish(), etag: '', attributes: {} });
       assert.ok((await fixture.get('k'))?.equals(body), `seed ${SEED} round ${round}`);
     }
+  });
+
+  it('whose blob is lost before a commit gives its file up once that is noticed', async () => {
+    await putBlob(fixture.store, bytesOf(100_000));
+    await fixture.put('kept', bytesOf(50_000));
+    const [name = ''] = (await dataFiles(fixture.folder)).filter(
+      (file) => file !== fixture.store.head('kept')?.blobs[0]?.id,
+    );
+    const changes = watch(join(fixture.folder, 'data', name.slice(-2)));
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    // Finalizers run some time after a collection, so collect until the file goes.
+    const collecting = setInterval(collect, 20);
+    for await (const { filename } of changes) if (filename === name) break;
+    clearInterval(collecting);
+    assert.equal((await dataFiles(fixture.folder)).length, 1);
+    assert.ok((await fixture.get('kept'))?.equals(bytesOf(50_000)));
   });
 
   it('refuses a blob twice', async () => {
