@@ -14,7 +14,6 @@ import { NOT_OWNER_STATUS } from '../routing/hop.ts';
 import { refuseNotOwner } from '../routing/refuse-not-owner.ts';
 import { type Routed, type RouteOptions, route } from '../routing/route.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import { mayAct } from './authorize.ts';
 import { S3Error, toS3Error } from './errors.ts';
 import { checkExpectedOwner, readBucketDocument } from './handlers/bucket-document.ts';
@@ -32,7 +31,6 @@ export interface PipelineServices extends HandlerServices {
   readonly forwarder: HopForwarder;
   /** Epoch of the map in use; said in typed refusals. */
   readonly mapEpoch: () => number;
-  readonly metrics: Metrics;
   readonly log: Logger;
   /** Default SLOW_ANSWER_TIMING. */
   readonly slowAnswers?: SlowAnswerTiming;

@@ -4,6 +4,7 @@ import type { Blob, Store } from '../../store/types.ts';
 import type { ChecksumAlgorithm, ChecksumValue } from '../payload/checksums.ts';
 import type { Payload, PayloadResult } from '../payload/reader.ts';
 import type { StoredChecksum } from './attributes.ts';
+import type { DatasetContext } from './context.ts';
 
 export async function writeBlob(store: Store, source: AsyncIterable<Buffer>, sizeHint: number | null): Promise<Blob> {
   const writer = store.beginBlob(sizeHint);
@@ -20,9 +21,15 @@ export async function writeBlob(store: Store, source: AsyncIterable<Buffer>, siz
   }
 }
 
-export async function receiveBlob(store: Store, payload: Payload): Promise<{ blob: Blob; result: PayloadResult }> {
-  const blob = await writeBlob(store, payload, payload.declaredBytes);
-  return { blob, result: payload.result() };
+/** The body of the request that `context` is about; its bytes are counted. */
+export async function receiveBlob(
+  context: DatasetContext,
+  payload: Payload,
+): Promise<{ blob: Blob; result: PayloadResult }> {
+  const blob = await writeBlob(context.dataset.store, payload, payload.declaredBytes);
+  const result = payload.result();
+  context.services.metrics.s3ReceivedBytes.inc(result.size);
+  return { blob, result };
 }
 
 /** The checksum an object keeps: the one its client gave, else the one computed here. MD5 is the ETag's business. */

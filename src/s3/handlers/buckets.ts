@@ -90,7 +90,10 @@ export async function createBucket(context: HandlerContext): Promise<S3Response>
   try {
     await access.create(context.bucket, { [BUCKET_DOCUMENT]: document });
   } catch (error) {
-    if (!isZringError(error, 'DATASET_EXISTS') || access.locate(context.bucket).kind !== 'local') throw error;
+    if (!isZringError(error, 'DATASET_EXISTS')) throw error;
+    // Whose it is, only its owner can tell: the next attempt is routed there.
+    if (access.locate(context.bucket).kind !== 'local')
+      throw new S3Error('SlowDown', undefined, { retryAfterSeconds: 1 });
     await refuseExisting(context, region);
   }
   return created;

@@ -4,6 +4,7 @@ import type { Clock } from '../../common/clock.ts';
 import type { PeerTransport } from '../../common/peer.ts';
 import type { Config } from '../../config/types.ts';
 import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import { invalidArgument } from '../errors.ts';
 import { openPayload, type Payload, type PayloadRequest, readWhole } from '../payload/reader.ts';
 import { withHoistedHeaders } from '../sigv4/presigned-query.ts';
@@ -18,6 +19,7 @@ export interface HandlerServices {
   /** Id of this node. */
   readonly self: string;
   readonly clock: Clock;
+  readonly metrics: Metrics;
 }
 
 export interface HandlerContext {

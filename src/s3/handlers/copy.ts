@@ -129,7 +129,7 @@ async function copyInside(
 ): Promise<ObjectEntry> {
   const { checksum, partChecksums } = storedAttributes(entry.attributes);
   const keeps = wanted === null || wanted === checksum?.algorithm;
-  const computed = keeps ? null : await checksumOf(source.body(), wanted);
+  const computed = keeps ? null : await checksumOf(context, source, wanted);
   const bag = toBag({
     ...attributes,
     ...(computed ? { checksum: computed } : checksum ? { checksum } : {}),
@@ -144,10 +144,28 @@ async function copyInside(
   });
 }
 
-async function checksumOf(body: AsyncIterable<Buffer>, algorithm: ChecksumAlgorithm): Promise<StoredChecksum> {
+async function checksumOf(
+  context: DatasetContext,
+  source: CopySource,
+  algorithm: ChecksumAlgorithm,
+): Promise<StoredChecksum> {
   const hasher = createHasher(algorithm);
-  for await (const chunk of body) hasher.update(chunk);
+  for await (const chunk of wantedBody(context, source)) hasher.update(chunk);
   return { algorithm, value: (await hasher.digest()).toString('base64'), type: 'FULL_OBJECT' };
+}
+
+/** The source's bytes while somebody waits for the copy; a client that goes, or a dataset taken away, ends them. */
+async function* wantedBody(context: DatasetContext, source: CopySource): AsyncGenerator<Buffer> {
+  const { signal } = context.request.exchange;
+  const body = source.body();
+  const end = () => body.destroy(new ZringError('ABORTED', `copy of ${source.entry.key}: the request has ended`));
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    yield* body as AsyncIterable<Buffer>;
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
 }
 
 async function copyAcross(
@@ -183,14 +201,9 @@ async function transfer(
 ): Promise<{ blob: Blob; etag: string; checksum: StoredChecksum }> {
   const md5 = createHash('md5');
   const hasher = createHasher(algorithm);
-  const body = source.body();
-  // Nobody is left to hear of the copy (the client went, or the dataset was taken away): end it.
-  const end = () => body.destroy(new ZringError('ABORTED', `copy of ${source.entry.key}: the request has ended`));
-  const { signal } = context.request.exchange;
-  signal.addEventListener('abort', end, { once: true });
   async function* hashed(): AsyncGenerator<Buffer> {
     let seen = 0;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
+    for await (const chunk of wantedBody(context, source)) {
       seen += chunk.length;
       md5.update(chunk);
       hasher.update(chunk);
@@ -198,9 +211,7 @@ async function transfer(
     }
     if (seen !== size) throw new ZringError('STORAGE_CORRUPT', `copy source: ${seen} bytes instead of ${size}`);
   }
-  const blob = await writeBlob(context.dataset.store, hashed(), size).finally(() =>
-    signal.removeEventListener('abort', end),
-  );
+  const blob = await writeBlob(context.dataset.store, hashed(), size);
   const value = (await hasher.digest()).toString('base64');
   return { blob, etag: md5.digest('hex'), checksum: { algorithm, value, type: 'FULL_OBJECT' } };
 }

@@ -96,7 +96,7 @@ export async function uploadPart(context: DatasetContext): Promise<S3Response> {
     defaultChecksum: null,
     alsoCompute: [uploadAlgorithm(upload)],
   });
-  const { blob, result } = await receiveBlob(store, payload);
+  const { blob, result } = await receiveBlob(context, payload);
   checkPartChecksums(uploadAttributes(upload).checksum ?? null, result.checksums);
   const checksums = Object.fromEntries(result.checksums.map((one) => [one.algorithm, one.value]));
   const part = await store.putPart(upload.id, context.key, number, blob, result.md5Hex, { checksums });

@@ -1,6 +1,7 @@
 // PutObject and DeleteObject. The body becomes a blob first; the object exists when the store has committed it, with
 // the client's conditions checked inside that commit.
 import { isZringError } from '../../common/errors.ts';
+import { checkCondition } from '../../store/conditions.ts';
 import type { WriteCondition } from '../../store/types.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -17,9 +18,11 @@ export async function putObject(context: DatasetContext): Promise<S3Response> {
   const { store } = context.dataset;
   refuseUnsupported(headers);
   const condition = putCondition(headers);
+  // What fails already is refused before the body is sent; what holds now is checked again inside the commit.
+  checkCondition(context.key, store.head(context.key), condition);
   const attributes = readAttributes(wireHeaders(context));
   const payload = openBody(context, { bytesMax: LIMITS.putBytesMax.value, defaultChecksum: 'CRC64NVME' });
-  const { blob, result } = await receiveBlob(store, payload);
+  const { blob, result } = await receiveBlob(context, payload);
   const checksum = chooseChecksum(result.checksums);
   const entry = await store.put({
     key: context.key,

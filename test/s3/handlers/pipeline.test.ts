@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { Readable } from 'node:stream';
 import { before, describe, test } from 'node:test';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { type NotOwnerDetails, ZringError } from '../../../src/common/errors.ts';
@@ -295,6 +296,7 @@ describe('100 Continue', () => {
     ['a credential that may not write', { accessKey: 'reader' }, 403],
     ['a missing bucket', { path: '/no-such-bucket/k' }, 404],
     ['a header that is not implemented', { headers: { 'x-amz-server-side-encryption': 'AES256' } }, 501],
+    ['a condition that fails already', { path: `/${Bucket}/expected`, headers: { 'if-none-match': '*' } }, 412],
     ['a malformed digest', { headers: { 'content-md5': 'x' } }, 400],
     ['an upload that does not exist', { path: `/${Bucket}/k?uploadId=x&partNumber=1` }, 404],
   ];
@@ -380,6 +382,51 @@ describe('bodies', () => {
     response.resume();
     await new Promise((resolve) => response.on('close', resolve));
     return { status: response.statusCode ?? 0, whole: response.complete };
+  }
+
+  for (const [name, extra] of [
+    ['reads for a checksum', { 'x-amz-checksum-algorithm': 'SHA256' }],
+    ['moves its bytes', {}],
+  ] as [string, Record<string, string>][]) {
+    test(`a client that goes ends the copy that ${name} for it`, async () => {
+      const source = bucketName();
+      await node.client().send(new CreateBucketCommand({ Bucket: source }));
+      await node.client().send(new PutObjectCommand({ Bucket, Key: 'endless', Body: Buffer.alloc(1 << 20) }));
+      await node.client().send(new PutObjectCommand({ Bucket: source, Key: 'endless', Body: Buffer.alloc(1 << 20) }));
+      let started: () => void = () => undefined;
+      const reading = new Promise<void>((resolve) => {
+        started = resolve;
+      });
+      node.access.wrapStore = (store) =>
+        overrideStore(store, {
+          // Gives nothing, and ends only when it is destroyed.
+          read: () => new Readable({ read: () => started() }),
+        });
+      // Within a bucket only the checksum needs the bytes; from another bucket they are moved.
+      const from = extra['x-amz-checksum-algorithm'] ? Bucket : source;
+      const headers = { ...extra, 'x-amz-copy-source': `${from}/endless` };
+      const path = `/${Bucket}/never`;
+      const outgoing = http.request({
+        host: '127.0.0.1',
+        port: node.port,
+        agent: false,
+        method: 'PUT',
+        path,
+        headers: signHeaders(node, { method: 'PUT', path, headers }),
+      });
+      outgoing.on('error', () => undefined);
+      outgoing.end();
+      await reading;
+      node.access.wrapStore = (store) => store;
+      const released = new Promise<void>((resolve) => {
+        node.access.onRelease = () => {
+          if (node.access.held === 0) resolve();
+        };
+      });
+      outgoing.destroy();
+      await released;
+      assert.equal((await node.raw({ path })).status, 404);
+    });
   }
 
   test('a dataset that is taken away under a request cuts it and gets its gate back', async (t) => {
@@ -498,5 +545,11 @@ test('requests are counted by operation, place and status', async () => {
   const text = await node.metrics.text();
   assert.match(text, /zring_s3_requests_total\{operation="GetObject",place="owner",status="404"\} \d+/);
   assert.match(text, /zring_s3_requests_total\{operation="GetObject",place="entry",status="200"\} \d+/);
+  const received = async () => Number(/^zring_s3_received_bytes_total (\d+)/m.exec(await node.metrics.text())?.[1]);
+  const sent = async () => Number(/^zring_s3_sent_bytes_total (\d+)/m.exec(await node.metrics.text())?.[1]);
+  const before = [await received(), await sent()] as const;
+  await node.raw({ method: 'PUT', path: `/${Bucket}/counted`, body: 'twelve bytes' });
+  await node.raw({ path: `/${Bucket}/counted` });
+  assert.deepEqual([await received(), await sent()], [before[0] + 12, before[1] + 12]);
   assert.match(text, /zring_s3_requests_in_flight\{place="owner"\} 0/);
 });
