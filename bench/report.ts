@@ -153,7 +153,7 @@ export function markdown(report: Report): string {
   );
   return `${machineLines(report)}
 
-zring : nginx (in brackets the smallest and the largest ratio of a single round)
+zring : nginx; in brackets the smallest and the largest ratio of a single round. Requests: more is better. The rest: less is better.
 
 ${ratioTable(report.rows)}
 

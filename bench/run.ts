@@ -10,17 +10,20 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Body, Generators } from './generator.ts';
 import { startNginx } from './nginx-side.ts';
-import { type Machine, markdown, type Report, type RowResult, type SideRun, withTable } from './report.ts';
+import { type Machine, markdown, type Report, type RowResult, type SideRun, total, withTable } from './report.ts';
 import { keyOf, ROWS, type Row, rowsNamed } from './rows.ts';
 import { content, factsOf, putObject, requireObject, type Side } from './side.ts';
 import { type Payload, startZring } from './zring-side.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const WARM_UP_SECONDS_MAX = 1;
+const WARM_UP_STEP_SECONDS = 1;
+/** A step that costs less CPU per request than the one before by more than this share calls for another one. */
+const WARM_UP_GAIN = 0.1;
 const USAGE = `npm run bench [-- options]
   --rows get-4k,hop-put-1m   rows to run; all: ${ROWS.map(({ name }) => name).join(',')}
   --seconds N                of one run of one side (default 2; wrk rounds up to whole seconds)
   --rounds N                 runs of each side (default 3), in turns
+  --warm-up N                seconds at most (default 6, 0 = none) before the rounds, until a request costs no less
   --payload unsigned|signed  signed: zring also checks the SHA-256 of what is put (default unsigned)
   --dir FOLDER               where both keep their files (default: the folder for temporary files)
   --json FILE                everything that was measured
@@ -30,6 +33,7 @@ interface Options {
   readonly rows: readonly Row[];
   readonly seconds: number;
   readonly rounds: number;
+  readonly warmUpSeconds: number;
   readonly payload: Payload;
   readonly dir: string;
   readonly json: string | null;
@@ -73,6 +77,7 @@ function readOptions(args: readonly string[]): Options | null {
       rows: text,
       seconds: text,
       rounds: text,
+      'warm-up': text,
       payload: text,
       dir: text,
       json: text,
@@ -87,6 +92,7 @@ function readOptions(args: readonly string[]): Options | null {
     rows: rowsNamed(values.rows ?? ''),
     seconds: positive('--seconds', values.seconds ?? '2'),
     rounds: Math.ceil(positive('--rounds', values.rounds ?? '3')),
+    warmUpSeconds: values['warm-up'] === '0' ? 0 : positive('--warm-up', values['warm-up'] ?? '6'),
     payload,
     dir: values.dir ?? tmpdir(),
     json: values.json ?? null,
@@ -123,6 +129,17 @@ async function writeBack(dir: string): Promise<number | null> {
   return code === 0 ? (performance.now() - started) / 1000 : null;
 }
 
+/** V8 compiles what runs often; a cold node spends several times as much on a request. */
+async function warmUp(generators: Generators, side: Side, row: Row, options: Options): Promise<void> {
+  let before = Number.POSITIVE_INFINITY;
+  for (let spent = 0; spent < options.warmUpSeconds; spent += WARM_UP_STEP_SECONDS) {
+    const run = await turn(generators, side, row, WARM_UP_STEP_SECONDS, `${row.name} warm-up ${spent}`, options.dir);
+    const { cpuUs } = total([run]);
+    if (!(cpuUs < before * (1 - WARM_UP_GAIN))) return;
+    before = cpuUs;
+  }
+}
+
 async function runRow(generators: Generators, sides: readonly [Side, Side], row: Row, options: Options) {
   const runs: Record<Side['name'], SideRun[]> = { zring: [], nginx: [] };
   // A GET row needs its objects; a PUT row overwrites in its measured turns as well as in its first.
@@ -132,8 +149,7 @@ async function runRow(generators: Generators, sides: readonly [Side, Side], row:
     for (let n = 0; n < row.keys; n += 1) await requireObject(side, row, keyOf(row, n), object);
   }
   await writeBack(options.dir);
-  const warmUp = Math.min(WARM_UP_SECONDS_MAX, options.seconds / 2);
-  for (const side of sides) await turn(generators, side, row, warmUp, `${row.name} warm-up`, options.dir);
+  for (const side of sides) await warmUp(generators, side, row, options);
   for (let round = 0; round < options.rounds; round += 1) {
     for (const side of sides) {
       const run = await turn(generators, side, row, options.seconds, `${row.name} ${round}`, options.dir);

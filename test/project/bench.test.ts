@@ -30,7 +30,7 @@ test(
       process.execPath,
       [
         ...['--import', 'tsx', join(ROOT, 'bench/run.ts'), '--rows', 'get-4k,hop-put-4k', '--seconds', '0.5'],
-        ...['--rounds', '1', '--dir', folder, '--json', json, '--write', page],
+        ...['--rounds', '1', '--warm-up', '0', '--dir', folder, '--json', json, '--write', page],
       ],
       { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
     );
