@@ -23,7 +23,7 @@ function mulberry(seed: number): () => number {
 /** The walk under way, for the trace of a failure. */
 let last: World | undefined;
 
-function walk(seed: number, options: { flush: boolean; remove: boolean }): World {
+function walk(seed: number, options: { flush: boolean; remove: boolean; contend: boolean }): World {
   const random = mulberry(seed);
   const world = new World(2 + (seed % 2), random);
   last = world;
@@ -52,7 +52,7 @@ function walk(seed: number, options: { flush: boolean; remove: boolean }): World
     else if (dice < 0.74) world.dispatch(node, { on: 'tick' });
     else if (dice < 0.82) world.sync(node);
     else if (dice < 0.88) {
-      if (world.home === node.id) world.dispatch(node, { on: 'pull' });
+      if (world.home === node.id || options.contend) world.dispatch(node, { on: 'pull' });
     } else if (dice < 0.9) world.home = node.id;
     else if (dice < 0.915) world.dispatch(node, { on: 'cancel-pull' });
     else if (dice < 0.93) world.dispatch(node, { on: 'close' });
@@ -106,9 +106,10 @@ function settle(world: World, random: () => number, progress: (faults: boolean) 
 }
 
 for (const [name, options] of [
-  ['handoffs under crashes and lost replies', { flush: false, remove: false }],
-  ['with a coordinator that forgets', { flush: true, remove: false }],
-  ['with removal and re-creation', { flush: true, remove: true }],
+  ['handoffs under crashes and lost replies', { flush: false, remove: false, contend: false }],
+  ['with a coordinator that forgets', { flush: true, remove: false, contend: false }],
+  ['with removal and re-creation', { flush: true, remove: true, contend: false }],
+  ['with nodes that pull against each other', { flush: true, remove: true, contend: true }],
 ] as const) {
   test(`random walks: ${name}`, () => {
     const totals: Record<string, number> = {};
