@@ -213,8 +213,10 @@ async function serve(
   progress: Progress,
 ): Promise<NotOwnerDetails | null> {
   const { operation, target, headers } = parsed;
+  // A form carries its credentials in its body, so nobody can be asked for them here.
+  if (!isImplemented(operation) && operationSpec(operation).body === 'form') throw notImplemented(operation);
   const auth = authorise(authenticator(), exchange, parsed);
-  if (!isImplemented(operation)) throw new S3Error('NotImplemented', `${operation} is not implemented.`);
+  if (!isImplemented(operation)) throw notImplemented(operation);
   const bucket = target.bucket ?? '';
   const context = { services, bucket, key: target.key ?? '', request: { exchange, operation, target, headers, auth } };
   const row = HANDLERS[operation];
@@ -247,6 +249,10 @@ async function serve(
     await work?.catch(() => undefined);
     held?.release();
   }
+}
+
+function notImplemented(operation: OperationName): S3Error {
+  return new S3Error('NotImplemented', `${operation} is not implemented.`);
 }
 
 /** The dataset is taken away under a request that did not end in time: it is cut, so that the gate is given back. */

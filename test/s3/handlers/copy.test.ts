@@ -252,6 +252,45 @@ test('a source that is cut while it streams leaves no object', async (t) => {
   assert.equal((await b.raw({ path: `/${destination}/k` })).status, 404);
 });
 
+test('a source that ends early without saying so leaves no object', async (t) => {
+  const source = bucketName('src');
+  const destination = bucketName('dst');
+  await a.client().send(new CreateBucketCommand({ Bucket: source }));
+  await b.client().send(new CreateBucketCommand({ Bucket: destination }));
+  await a.client().send(new PutObjectCommand({ Bucket: source, Key: 'k', Body: BODY }));
+  t.after(() => {
+    a.access.wrapStore = (store) => store;
+  });
+  a.access.wrapStore = (store) =>
+    overrideStore(store, { read: (entry) => store.read(entry, { start: 0, end: entry.size - 2 }) });
+  const headers = { 'x-amz-copy-source': `${source}/k` };
+  const answer = await b.raw({ method: 'PUT', path: `/${destination}/k`, headers });
+  assert.equal(answer.status, 500);
+  assert.equal((await b.raw({ path: `/${destination}/k` })).status, 404);
+});
+
+test('a source that is replaced while it is copied is copied as it is then', async (t) => {
+  const Bucket = bucketName('src');
+  await a.client().send(new CreateBucketCommand({ Bucket }));
+  await a.client().send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'old' }));
+  let replaced = 0;
+  a.access.wrapStore = (store) =>
+    overrideStore(store, {
+      async copy(request) {
+        if (replaced++ === 0) {
+          a.access.wrapStore = (inner) => inner;
+          await a.client().send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'new' }));
+        }
+        return store.copy(request);
+      },
+    });
+  t.after(() => {
+    a.access.wrapStore = (store) => store;
+  });
+  await a.client().send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/k` }));
+  assert.deepEqual([(await a.raw({ path: `/${Bucket}/copy` })).text, replaced], ['new', 2]);
+});
+
 const NAMES: [header: string, bucket: string, key: string][] = [
   ['bkt/key', 'bkt', 'key'],
   ['/bkt/key', 'bkt', 'key'],

@@ -157,6 +157,19 @@ describe('where a request is served', () => {
     assert.deepEqual([answer.headers['x-served-by'], received], ['d', 'not lost']);
   });
 
+  test('a refusal that comes after the body was read is a 503: half a request is not sent on', async (t) => {
+    const { create } = node.access;
+    node.access.create = async () => {
+      throw new ZringError('NOT_OWNER', 'not the home any more', { details: { epoch: 3, owner: 'd', term: null } });
+    };
+    t.after(() => {
+      node.access.create = create;
+    });
+    forwarder.asked.length = 0;
+    const answer = await node.raw({ method: 'PUT', path: '/late-refusal', body: '<CreateBucketConfiguration/>' });
+    assert.deepEqual([answer.status, answer.code, forwarder.asked], [503, 'SlowDown', []]);
+  });
+
   test('CreateBucket goes to the home, the rest of an unknown bucket to who the ring names', async () => {
     node.access.catalog.homes.set('homed', 'h');
     const answer = await node.raw({ method: 'PUT', path: '/homed' });
@@ -524,6 +537,12 @@ describe('what is not there', () => {
       assert.equal((await node.raw({ path: `/${Bucket}/k` })).text, 'kept');
     });
   }
+
+  test('a browser form is NotImplemented too, though it brings no signature', async () => {
+    const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+    const answer = await node.raw({ method: 'POST', path: `/${Bucket}`, body: '--x--', headers, sign: false });
+    assert.deepEqual([answer.status, answer.code], [501, 'NotImplemented']);
+  });
 
   test('a method that a resource does not have', async () => {
     const answer = await node.raw({ method: 'DELETE', path: '/' });
