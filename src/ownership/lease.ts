@@ -14,6 +14,8 @@ export interface LeaseDeps {
   readonly node: string;
   /** Random per process. */
   readonly instance: string;
+  /** The instance that used this storage root before; null = none known. */
+  readonly former: string | null;
   readonly coordinator: Coordinator;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -61,7 +63,12 @@ export class NodeLease {
     const ttlMs = this.#deps.ttlMs();
     const beforeMs = clock.monotonicMs();
     try {
-      const result = await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info());
+      let result = await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info());
+      if (!result.ok && result.holder === this.#deps.former) {
+        // Our predecessor is dead: whoever runs this holds the storage root's lock. Anybody else is another machine.
+        await coordinator.releaseLease(node, result.holder);
+        result = await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info());
+      }
       if (result.ok) {
         if (this.#taken) logger.warn({ node }, 'the lease of this node is ours again');
         this.#taken = false;
@@ -79,11 +86,6 @@ export class NodeLease {
       const code = isZringError(error) ? error.code : 'INTERNAL';
       logger.debug({ code }, 'lease not renewed');
     }
-  }
-
-  /** The predecessor's lease, when it is proven dead (we hold its storage root). */
-  async releaseFormer(instance: string): Promise<void> {
-    await this.#deps.coordinator.releaseLease(this.#deps.node, instance);
   }
 
   async stop(): Promise<void> {

@@ -166,6 +166,7 @@ class OwnershipNode implements Ownership {
     this.#lease = new NodeLease({
       node: self,
       instance: this.#instance,
+      former: disk.get('lease/instance') ?? null,
       coordinator,
       clock,
       logger,
@@ -250,7 +251,8 @@ class OwnershipNode implements Ownership {
     ];
     const { leaseMs } = this.#config.cluster;
     const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs } = this.#limits;
-    await this.#takeLease();
+    await this.#disk.commit([{ key: 'lease/instance', value: this.#instance }]);
+    await this.#lease.renew();
     this.#loops.add('lease', Math.max(50, leaseMs / 3), () => this.#lease.renew());
     this.#loops.add('catalog', catalogPollMs, () => this.#follow());
     this.#loops.add('map', catalogPollMs * 5, () => this.#map.sync());
@@ -264,17 +266,6 @@ class OwnershipNode implements Ownership {
     await this.#loops.runOnce('tick');
     this.#loops.start();
     logger.info({ copies: this.#runners.size, epoch: this.#map.epoch }, 'ownership started');
-  }
-
-  /**
-   * The predecessor of this process is dead: whoever runs this holds the storage root's lock. So its lease need not run out,
-   * and a lease held by anybody else is another machine under our name.
-   */
-  async #takeLease(): Promise<void> {
-    const former = this.#disk.get('lease/instance');
-    await this.#disk.commit([{ key: 'lease/instance', value: this.#instance }]);
-    if (former !== undefined) await this.#lease.releaseFormer(former).catch(() => {});
-    await this.#lease.renew();
   }
 
   // --- loops ------------------------------------------------------------------------------------------------------
