@@ -16,6 +16,8 @@ RUN npm run build && npm prune --omit=dev
 
 FROM node:20-bookworm-slim AS base
 ENV NODE_ENV=production
+# Every flush of a store holds a thread of Node's pool, which has 4 unless told otherwise.
+ENV UV_THREADPOOL_SIZE=32
 WORKDIR /opt/zring
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist

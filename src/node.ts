@@ -171,6 +171,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     metrics,
     logger: log,
     tls: tls.admin,
+    peerCa: () => tls.peer?.current.ca ?? null,
   });
   teardown.add('admin listener', () => admin.close());
   const common = { handler, metrics, log };

@@ -3,7 +3,9 @@
 // OPTIONS (so only GET, HEAD and POST come here, with a body that was read and bounded before), and it keeps the
 // upstream request alive when the client leaves (so that is torn down here).
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { Agent as SecureAgent } from 'node:https';
 import { Readable } from 'node:stream';
+import { rootCertificates } from 'node:tls';
 import httpProxy from 'http-proxy';
 import { ZringError } from '../common/errors.ts';
 import { signAdminRequest } from './auth.ts';
@@ -33,7 +35,7 @@ export function createNodeProxy(options: {
   secrets: () => readonly string[];
   nodes: () => readonly { readonly id: string; readonly admin: string }[];
   secure: boolean;
-  ca: Buffer | null;
+  ca: () => Buffer | null;
 }): NodeProxy {
   const proxy = httpProxy.createProxyServer({ xfwd: false, proxyTimeout: 0, ignorePath: true });
   const upstreams = new Set<ClientRequest>();
@@ -56,12 +58,13 @@ export function createNodeProxy(options: {
       delete request.headers.upgrade;
       request.headers.connection = 'close';
       const target = `${options.secure ? 'https' : 'http'}://${node.admin}${path.rest}`;
+      const ca = options.secure ? options.ca() : null;
       await new Promise<void>((resolve, reject) => {
         response.once('close', resolve);
         const settings = {
           target,
           buffer: Readable.from(body.length > 0 ? [body] : []),
-          ...(options.ca ? { ssl: { ca: options.ca } } : {}),
+          ...(ca ? { agent: new SecureAgent({ ca: [...rootCertificates, ca] }) } : {}),
         };
         proxy.web(request, response, settings, (error) => {
           if (response.headersSent) response.destroy();

@@ -37,6 +37,8 @@ export interface AdminServerOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly tls: TlsSource | null;
+  /** The authority of the peers' certificates; their admin listeners are trusted by it too. */
+  readonly peerCa: () => Buffer | null;
 }
 
 interface Call {
@@ -57,7 +59,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
     secrets: options.secrets,
     nodes: options.nodes,
     secure: options.tls !== null,
-    ca: options.tls?.current.ca ?? null,
+    ca: options.peerCa,
   });
   const streams = new Set<ServerResponse>();
   const routes = createRoutes(options, streams);

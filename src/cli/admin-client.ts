@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { rootCertificates } from 'node:tls';
 import { signAdminRequest } from '../admin/auth.ts';
 import { type ErrorCode, ZringError } from '../common/errors.ts';
 import { loadConfig } from '../config/load.ts';
@@ -94,7 +95,7 @@ function exchange(config: Config, node: NodeConfig, method: string, path: string
           authorization: signAdminRequest(secret, method, path, Date.now(), body),
           'content-length': Buffer.byteLength(body),
         },
-        ...(config.tls.admin?.caFile ? { ca: readFileSync(config.tls.admin.caFile) } : {}),
+        ...trustedAuthorities(config),
       },
       (response) => {
         const chunks: Buffer[] = [];
@@ -113,6 +114,12 @@ function exchange(config: Config, node: NodeConfig, method: string, path: string
     request.once('error', unreachable);
     request.end(body);
   });
+}
+
+/** The cluster's own authority beside the public ones: a private one usually signed all certificates of a cluster. */
+export function trustedAuthorities(config: Config): { ca?: (string | Buffer)[] } {
+  const caFile = config.tls.peer?.caFile;
+  return caFile ? { ca: [...rootCertificates, readFileSync(caFile)] } : {};
 }
 
 function readAnswer(status: number, text: string, address: string): unknown {

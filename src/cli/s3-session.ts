@@ -2,7 +2,6 @@
 // what is retryable, the next node tried when one does not answer. Bodies are files or small documents, so every request
 // can be sent again from the start.
 import { createHash, createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, Agent as SecureAgent } from 'node:https';
 import { Readable } from 'node:stream';
@@ -11,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ZringError } from '../common/errors.ts';
 import type { Config, Credential } from '../config/types.ts';
 import { parseXml, type XmlElement } from '../s3/xml/reader.ts';
+import { trustedAuthorities } from './admin-client.ts';
 
 /** Tries of one request; waits double from 200 ms, so a handoff or a restarting node is waited out (about 50 s). */
 const TRIES_MAX = 10;
@@ -65,9 +65,8 @@ export class S3Session {
     this.#region = config.cluster.region;
     this.#endpoints = config.nodes.map(({ s3 }) => `${s3.host}:${s3.port}`);
     this.#secure = config.tls.s3 !== null;
-    const ca = config.tls.s3?.caFile;
     this.#agent = this.#secure
-      ? new SecureAgent({ keepAlive: true, ...(ca ? { ca: readFileSync(ca) } : {}) })
+      ? new SecureAgent({ keepAlive: true, ...trustedAuthorities(config) })
       : new Agent({ keepAlive: true });
   }
 

@@ -13,6 +13,8 @@ const RESTART_MS_MAX = 15_000;
 /** A child gets this long to hand over and stop; after that it is killed. */
 const STOP_MS_MAX = 45_000;
 const READY_POLL_MS = 100;
+/** Node's pool has 4 threads, and every flush of a store holds one: buckets would wait for each other's disk. */
+const FLUSH_THREADS = '32';
 
 interface Child {
   readonly id: string;
@@ -46,7 +48,8 @@ export function createSupervisor(options: {
     const args = [...process.execArgv, options.main, 'serve', '--config', options.configPath, '--node', id];
     // The channel lets the child notice that the supervisor is gone, however it went. A group of its own keeps the
     // terminal's Ctrl-C from reaching it twice.
-    const child = spawn(process.execPath, args, { stdio: ['ignore', log, log, 'ipc'], detached: true });
+    const env = { UV_THREADPOOL_SIZE: FLUSH_THREADS, ...process.env };
+    const child = spawn(process.execPath, args, { stdio: ['ignore', log, log, 'ipc'], detached: true, env });
     closeSync(log);
     child.once('error', (error) => options.onExit(id, error.message));
     child.once('exit', (code, signal) => restartLater(id, child, signal ?? `exit code ${code}`));

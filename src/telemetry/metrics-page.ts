@@ -22,8 +22,8 @@ export async function renderMetricsPage(metrics: Metrics): Promise<string> {
   return `# Metrics
 
 Every node serves these on its admin listener at \`/metrics\`; \`/sd\` there lists all nodes for Prometheus' HTTP service
-discovery (\`config/prometheus.yml\`). Labels are bounded sets, never keys or buckets. \`place\` is \`local\`, \`forward\`
-or \`peer\` (answered for another entry node). The usual \`process_*\` and \`nodejs_*\` metrics are there too.
+discovery (\`config/prometheus.yml\`). Labels are bounded sets, never keys or buckets. \`place\` is \`owner\`
+(answered here) or \`entry\` (relayed from the owner). The usual \`process_*\` and \`nodejs_*\` metrics are there too.
 
 | name | type | labels | meaning |
 |---|---|---|---|

@@ -50,6 +50,7 @@ before(async () => {
         metrics: set,
         logger: silentLogger(),
         tls: null,
+        peerCa: () => null,
       }),
     );
   }

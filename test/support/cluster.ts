@@ -3,9 +3,10 @@
 // Owns processes and folders; everything ends with `close`, by pid.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest, Agent as SecureAgent } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { stringify } from 'yaml';
 import { signAdminRequest } from '../../src/admin/auth.ts';
 import type { ClusterStatus, DatasetStatus } from '../../src/admin/types.ts';
+import type { TlsFiles } from '../../src/config/types.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { startZfsNamespace, type ZfsNamespace } from './zfs-fuse.ts';
 
@@ -32,6 +34,8 @@ export interface ClusterOptions {
   /** Merged into the file below its top level, e.g. `{ rebalance: { mode: 'background' } }`. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly poolMiB?: number;
+  /** TLS on all three listeners, mutual on the peer listener. */
+  readonly tls?: Required<TlsFiles>;
 }
 
 export interface TestNode {
@@ -111,8 +115,10 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
     },
     nodes: [],
     credentials: [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY, allow: [{ buckets: '*', actions: '*' }] }],
+    ...(options.tls && { tls: tlsSection(options.tls) }),
     ...options.settings,
   };
+  const ca = options.tls ? readFileSync(options.tls.caFile) : null;
 
   const cluster: TestCluster = {
     folder,
@@ -137,7 +143,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
         s3Port,
         peerPort,
         adminPort,
-        endpoint: `http://127.0.0.1:${s3Port}`,
+        endpoint: `${ca ? 'https' : 'http'}://127.0.0.1:${s3Port}`,
         storage: namespace ? `zfs:tank${id}/zring` : `dir:${join(dir, 'root')}`,
         namespace,
         logPath: join(folder, `${id}.log`),
@@ -166,7 +172,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       const node = cluster.node(id);
       const child = spawnNode(node, configPath);
       processes.set(id, child);
-      await untilReady(cluster, child, node);
+      await untilReady(cluster, child, node, ca);
     },
     async stop(id) {
       const child = processes.get(id);
@@ -183,7 +189,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       if (pid === undefined) throw new Error(`node ${id} is not running`);
       return pid;
     },
-    admin: (id, path, body) => askAdmin(cluster.node(id), path, body),
+    admin: (id, path, body) => askAdmin(cluster.node(id), ca, path, body),
     status: async (id) => (await cluster.admin(id, '/status')) as ClusterStatus,
     datasets: async (id) => ((await cluster.admin(id, '/datasets')) as { datasets: DatasetStatus[] }).datasets,
     async until(read, holds, what) {
@@ -202,6 +208,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
         forcePathStyle: true,
         credentials: { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY },
         maxAttempts: clientOptions?.maxAttempts ?? 1,
+        ...(ca && { requestHandler: { httpsAgent: new SecureAgent({ ca }) } }),
       });
       clients.push(client);
       return client;
@@ -250,13 +257,13 @@ function spawnNode(node: TestNode, configPath: string): ChildProcess {
   return child;
 }
 
-async function untilReady(cluster: TestCluster, child: ChildProcess, node: TestNode): Promise<void> {
+async function untilReady(cluster: TestCluster, child: ChildProcess, node: TestNode, ca: Buffer | null): Promise<void> {
   let ended = false;
   child.once('exit', () => {
     ended = true;
   });
   const ready = await cluster.until(
-    async () => ended || (await httpStatus(node.adminPort, '/ready').catch(() => 0)) === 200,
+    async () => ended || (await httpStatus(node.adminPort, '/ready', ca).catch(() => 0)) === 200,
     (value) => value === true,
     `node ${node.id} to be ready`,
   );
@@ -271,9 +278,10 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
   return code;
 }
 
-function httpStatus(port: number, path: string): Promise<number> {
+function httpStatus(port: number, path: string, ca: Buffer | null): Promise<number> {
+  const options: RequestOptions = { port, path, host: '127.0.0.1', agent: false, timeout: 5_000 };
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ port, path, host: '127.0.0.1', agent: false, timeout: 5_000 }, (response) => {
+    const request = send(ca)({ ...options, ...(ca && { ca }) }, (response) => {
       response.resume();
       response.once('end', () => resolve(response.statusCode ?? 0));
     });
@@ -283,7 +291,15 @@ function httpStatus(port: number, path: string): Promise<number> {
   });
 }
 
-function askAdmin(node: TestNode, path: string, body?: unknown): Promise<unknown> {
+/** The peer listener alone asks for certificates. */
+function tlsSection(files: Required<TlsFiles>): unknown {
+  const { certFile, keyFile, caFile } = files;
+  return { s3: { certFile, keyFile }, peer: { certFile, keyFile, caFile }, admin: { certFile, keyFile } };
+}
+
+const send = (ca: Buffer | null) => (ca ? httpsRequest : httpRequest);
+
+function askAdmin(node: TestNode, ca: Buffer | null, path: string, body?: unknown): Promise<unknown> {
   const method = body === undefined ? 'GET' : 'POST';
   const text = body === undefined ? '' : JSON.stringify(body);
   const headers = {
@@ -291,8 +307,8 @@ function askAdmin(node: TestNode, path: string, body?: unknown): Promise<unknown
     'content-length': Buffer.byteLength(text),
   };
   return new Promise((resolve, reject) => {
-    const request = httpRequest(
-      { port: node.adminPort, host: '127.0.0.1', path, method, headers, agent: false },
+    const request = send(ca)(
+      { port: node.adminPort, host: '127.0.0.1', path, method, headers, agent: false, ...(ca && { ca }) },
       async (response) => {
         let answer = '';
         for await (const chunk of response) answer += chunk;
