@@ -53,6 +53,13 @@ interface Case {
 
 const CASES: Case[] = [
   {
+    name: 'first page without a delimiter',
+    input: { MaxKeys: 2 },
+    keys: ['asdf', 'boo/bar'],
+    prefixes: [],
+    truncated: true,
+  },
+  {
     name: 'all',
     input: {},
     keys: ['asdf', 'boo/bar', 'boo/baz/xyzzy', 'cquux/bla', 'cquux/thud', 'foo'],
