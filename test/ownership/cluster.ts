@@ -38,6 +38,8 @@ export interface ClusterOptions {
   readonly priorCopyMs?: number;
   readonly limits?: Partial<OwnershipLimits>;
   readonly minFreeBytes?: number;
+  /** Default: `dir` in the temporary folder. */
+  readonly openDriver?: (node: string, root: string) => Promise<DatasetDriver>;
   readonly wrapDriver?: (driver: DatasetDriver, node: string) => DatasetDriver;
 }
 
@@ -104,7 +106,8 @@ export class TestCluster {
   }
 
   async startNode(id: string): Promise<TestNode> {
-    const plain = await openDirDriver(join(this.root, id), 'test');
+    const open = this.options.openDriver ?? ((node, root) => openDirDriver(join(root, node), 'test'));
+    const plain = await open(id, this.root);
     const driver = this.options.wrapDriver?.(plain, id) ?? plain;
     const coordinator = this.memory.connect();
     const { limits } = this.options;
