@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createAdminApi } from './admin/api.ts';
+import { checkPeers, checkSpace, checkStorage, checkTls } from './admin/checks.ts';
 import { startAdminServer } from './admin/server.ts';
 import { openCoordinator } from './cluster/open-coordinator.ts';
 import type { ZringError } from './common/errors.ts';
@@ -11,6 +12,7 @@ import type { PeerMethods } from './common/peer.ts';
 import { createSystemClock } from './common/system-clock.ts';
 import { formatAddress, requireNode, restartReasons, watchConfig } from './config/load.ts';
 import type { Config, NodeConfig } from './config/types.ts';
+import type { DatasetDriver } from './dataset/driver.ts';
 import { openDriver } from './dataset/open-driver.ts';
 import { createOwnership, type Ownership } from './ownership/ownership.ts';
 import { RELEASE } from './release.ts';
@@ -210,6 +212,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
   });
   teardown.add('configuration watcher', () => watcher.close());
   lifecycle = 'running';
+  void startupChecks(driver, first, id, log);
 
   const addresses = {
     s3: formatAddress(s3.address),
@@ -245,6 +248,24 @@ function mergeMethods(...all: readonly PeerMethods[]): PeerMethods {
     calls: Object.assign({}, ...all.map(({ calls }) => calls)),
     streams: Object.assign({}, ...all.map(({ streams }) => streams)),
   };
+}
+
+/** What `zring doctor` looks at; a node that can still read serves, and says what it cannot do and how to mend it. */
+async function startupChecks(driver: DatasetDriver, config: Config, id: string, log: Logger): Promise<void> {
+  try {
+    const checks = [
+      ...(await checkStorage(driver)),
+      ...(await checkSpace(driver, config)),
+      ...(await checkPeers(config, id)).filter(({ found }) => !found.startsWith('no answer')),
+      ...(await checkTls(config, Date.now())),
+    ];
+    for (const { name, status, found, fix } of checks) {
+      if (status === 'fail') log.error({ check: name, found, fix }, 'start-up check failed');
+      if (status === 'warn') log.warn({ check: name, found, fix }, 'start-up check');
+    }
+  } catch (error) {
+    log.error({ err: error }, 'the start-up checks could not be run');
+  }
 }
 
 /** Snapshot streams and forwarded requests travel over the peer listener, and carry the data. */

@@ -1,11 +1,19 @@
 // `zring doctor`: what would keep a node from working, each with its fix. Safe to run beside a running node.
 import { defineCommand } from 'citty';
+import {
+  type Check,
+  checkConfigMode,
+  checkPeers,
+  checkPorts,
+  checkSpace,
+  checkStorage,
+  checkTls,
+} from '../admin/checks.ts';
 import { ZringError } from '../common/errors.ts';
 import { loadConfig } from '../config/load.ts';
 import { openDriver } from '../dataset/open-driver.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { connectionArgs, findConfig } from './admin-client.ts';
-import { type Check, checkConfigMode, checkPeers, checkPorts, checkSpace, checkStorage, checkTls } from './checks.ts';
 import { formatTable, print, printJson } from './output.ts';
 
 export const doctorCommand = defineCommand({

@@ -1,5 +1,5 @@
 // Progress of long work on stderr: one line that is rewritten on a terminal, a line every few seconds elsewhere.
-import { formatBytes, formatDuration } from './output.ts';
+import { formatBytes, formatDuration } from '../common/text.ts';
 
 const TERMINAL_INTERVAL_MS = 200;
 const LOG_INTERVAL_MS = 5_000;

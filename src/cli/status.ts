@@ -1,8 +1,9 @@
 // `zring status`: nodes, leases, zones, moves in flight with bytes and rate.
 import { defineCommand } from 'citty';
 import type { ClusterStatus } from '../admin/types.ts';
+import { formatBytes, formatDuration } from '../common/text.ts';
 import { connectAdmin, connectionArgs } from './admin-client.ts';
-import { formatBytes, formatDuration, formatTable, print, printJson } from './output.ts';
+import { formatTable, print, printJson } from './output.ts';
 
 export const statusCommand = defineCommand({
   meta: { name: 'status', description: 'Nodes, leases, zones and moves in flight' },

@@ -5,9 +5,10 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { defineCommand } from 'citty';
 import { ZringError } from '../common/errors.ts';
+import { formatBytes } from '../common/text.ts';
 import { openStore } from '../store/store.ts';
 import type { Store } from '../store/types.ts';
-import { formatBytes, formatTable, print, printJson } from './output.ts';
+import { formatTable, print, printJson } from './output.ts';
 
 const PAGE = 1000;
 

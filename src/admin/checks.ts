@@ -7,9 +7,10 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
 import { isZringError } from '../common/errors.ts';
+import { formatBytes } from '../common/text.ts';
 import type { Address, Config, NodeConfig, TlsFiles } from '../config/types.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
-import { formatBytes } from './output.ts';
+import { DELETED_PREFIX } from '../ownership/copy-properties.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail';
 
@@ -42,7 +43,8 @@ const STORAGE_FIX = {
 /** Goes through every operation that a node needs, on a dataset of its own that is destroyed again. */
 export async function checkStorage(driver: DatasetDriver): Promise<Check[]> {
   const checks = [ok('storage capabilities', driver.capabilities.description)];
-  const name = `_doctor-${randomBytes(4).toString('hex')}`;
+  // Named as what is being destroyed: if this process dies half-way, the next start of the node clears it.
+  const name = `${DELETED_PREFIX}check-${randomBytes(4).toString('hex')}`;
   const step = async (what: string, run: () => Promise<unknown>): Promise<boolean> => {
     try {
       await run();
@@ -53,7 +55,9 @@ export async function checkStorage(driver: DatasetDriver): Promise<Check[]> {
       return false;
     }
   };
-  const made = await step('create and mount', () => driver.create(name, { id: name.slice(1) }, async () => undefined));
+  const made = await step('create and mount', () =>
+    driver.create(name, { id: randomBytes(16).toString('hex') }, async () => undefined),
+  );
   if (made) {
     await step('set properties', () => driver.setProperties(name, { doctor: '1' }));
     const shot = await step('snapshot', () => driver.snapshot(name, 'doctor'));
