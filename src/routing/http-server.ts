@@ -141,7 +141,7 @@ class HardenedServer implements HttpServer {
     const connection = this.#connections.get(request.socket);
     if (connection === undefined || connection.refused) return;
     const { limits, keepOwnHeaders } = this.#options;
-    if (this.#closing) response.shouldKeepAlive = false;
+    if (this.#closing) endAfter(response);
     if (connection.current && connection.waiting.length + 1 >= limits.pipelinedMax) {
       this.refuse(request, response, refusal('pipelined', 'Too many requests at once on one connection.'));
       return;
@@ -170,6 +170,8 @@ class HardenedServer implements HttpServer {
     });
     response.on('close', () => {
       this.#ended(connection);
+      // An answer that ended the connection was the last: what stands behind it would be done and never answered.
+      if (request.socket.writableEnded) connection.waiting.length = 0;
       const next = connection.waiting.shift();
       if (next) this.#begin(connection, next);
       else if (this.#closing) this.#server.closeIdleConnections();
@@ -200,10 +202,7 @@ class HardenedServer implements HttpServer {
     const connection = this.#connections.get(request.socket);
     if (connection) connection.refused = true;
     this.#report(refused, id);
-    if (response.headersSent || response.destroyed) return;
-    const body = refusalDocument(refused, id);
-    response.writeHead(refused.status, refusalHeaders(id, body));
-    response.end(request.method === 'HEAD' ? undefined : body);
+    answerRefusal(request, response, refused, id);
   }
 
   #report({ reason }: Refusal, requestId: string): void {
@@ -228,9 +227,13 @@ class HardenedServer implements HttpServer {
     const last = waiting.at(-1) ?? current;
     if (last?.request.complete) {
       // What came before was accepted whole and gets its answers; what cannot be read gets none.
-      if (!last.response.headersSent) last.response.shouldKeepAlive = false;
-      else last.response.on('close', () => destroySoon(socket));
-    } else if (waiting.length > 0 || current?.response.headersSent || !socket.writable) {
+      if (last.response.headersSent) last.response.on('close', () => destroySoon(socket));
+      else endAfter(last.response);
+    } else if (last && last !== current) {
+      // Not begun, and its body cannot be read: refused when its turn comes.
+      waiting.pop();
+      answerRefusal(last.request, last.response, refused, id);
+    } else if (current?.response.headersSent || !socket.writable) {
       // Anything written here would be read as a part of another answer.
       socket.destroy();
     } else {
@@ -267,7 +270,7 @@ class HardenedServer implements HttpServer {
       });
       for (const [socket, { current, waiting }] of this.#connections) {
         const last = waiting.at(-1) ?? current;
-        if (last && !last.response.headersSent) last.response.shouldKeepAlive = false;
+        if (last && !last.response.headersSent) endAfter(last.response);
         // Node counts a connection that never sent a byte as busy until the time for its first head is over.
         else if (neverSpoke(socket)) socket.destroy();
       }
@@ -343,6 +346,18 @@ function parserFault(error: NodeJS.ErrnoException): Refusal | null {
     default:
       return error.code?.startsWith('HPE_') ? refusal('malformed', 'The request is not valid HTTP/1.1.') : null;
   }
+}
+
+/** This answer is the connection's last. By header: `shouldKeepAlive` is taken back when the exchange proceeds. */
+function endAfter(response: ServerResponse): void {
+  response.setHeader('Connection', 'close');
+}
+
+function answerRefusal(request: IncomingMessage, response: ServerResponse, refused: Refusal, id: string): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = refusalDocument(refused, id);
+  response.writeHead(refused.status, refusalHeaders(id, body));
+  response.end(request.method === 'HEAD' ? undefined : body);
 }
 
 /** Both views of the headers; Node has built `headers` before it emits the request. */

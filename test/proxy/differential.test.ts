@@ -84,6 +84,9 @@ function mutate(next: (below: number) => number): string {
   return text + TAIL;
 }
 
+/** Whether the go-ahead was still sent before a body fell apart is a matter of time. */
+const finals = (text: string) => statuses(text).filter((status) => status >= 200);
+
 const recorder = { straight: new Recorder(), hop: new Recorder() };
 const metrics = createMetrics();
 let straight: Listener;
@@ -120,7 +123,7 @@ test(`${ROUNDS} mutated requests mean the same straight and through a hop`, asyn
     const seen = { straight: recorder.straight.take(), hop: recorder.hop.take() };
     const context = `seed ${seed}, round ${round}: ${JSON.stringify(raw.slice(0, -TAIL.length))}`;
     assert.deepEqual(seen.hop.whole, seen.straight.whole, context);
-    assert.deepEqual(statuses(two), statuses(one), context);
+    assert.deepEqual(finals(two), finals(one), context);
     taken += seen.hop.whole.length;
   }
   assert.ok(

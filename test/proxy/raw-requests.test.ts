@@ -216,6 +216,22 @@ const cases: Record<string, Case> = {
     statuses: [200],
     accepted: [['GET /1', '']],
   },
+  'garbage behind a request that expected 100': {
+    raw: `PUT /1 HTTP/1.1\r\n${H}Expect: 100-continue\r\nContent-Length: 2\r\n\r\nab\0\0`,
+    statuses: [100, 200],
+    accepted: [['PUT /1', 'ab']],
+  },
+  'a broken body behind a good request': {
+    raw: `GET /1 HTTP/1.1\r\n${H}\r\n${chunked('zz\r\nab')}`,
+    statuses: [200, 400],
+    accepted: [['GET /1', '']],
+    bodyFault: true,
+  },
+  'nothing is begun behind an answer that ends the connection': {
+    raw: `GET /1 HTTP/1.1\r\n${H}Expect: 100-continue\r\n\r\nPUT /2 HTTP/1.1\r\n${H}Content-Length: 2\r\n\r\nab`,
+    statuses: [200],
+    accepted: [['GET /1', '']],
+  },
   'a broken head behind two good requests': {
     raw: `GET /1 HTTP/1.1\r\n${H}\r\nPOST /2 HTTP/1.1\r\n${H}Content-Length: 2\r\n\r\nabGET /3 HTTP/1.1\r\nbroken\r\n\r\n${evil}`,
     statuses: [200, 200],
