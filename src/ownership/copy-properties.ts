@@ -56,6 +56,7 @@ export function parseCopy(info: Pick<DatasetInfo, 'name' | 'properties'>): Named
   const words = state.split(' ');
   const corrupt = () =>
     new ZringError('STORAGE_CORRUPT', `zring:state of ${info.name} cannot be read: ${state}`, { subject: info.name });
+  if (version !== String(COPY_VERSION)) throw corrupt();
   const term = (text: string | undefined): Term => {
     const parsed = parseTerm(text ?? '');
     if (!parsed) throw corrupt();
