@@ -25,20 +25,6 @@ export interface DirRoot {
   remove(name: string): Promise<void>;
 }
 
-/** Only the last step of the path is made: a missing parent is a typing error, or a disk that is not mounted. */
-async function makeRoot(location: string): Promise<void> {
-  try {
-    await fs.mkdir(location, { mode: 0o700 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'its parent folder does not exist; make it, or mount the disk' : `${code}`;
-    throw new ZringError('STORAGE_UNAVAILABLE', `the storage folder ${location} cannot be made: ${why}`, {
-      cause: error,
-      subject: location,
-    });
-  }
-}
-
 export async function openDirRoot(location: string, cluster: string): Promise<DirRoot> {
   if (!(await exists(location))) await makeRoot(location);
   const path = await fs.realpath(location);
@@ -94,6 +80,21 @@ export async function openDirRoot(location: string, cluster: string): Promise<Di
     },
   };
   return root;
+}
+
+/** Only the last step of the path is made: a missing parent is a typing error, or a disk that is not mounted. */
+async function makeRoot(location: string): Promise<void> {
+  try {
+    await fs.mkdir(location, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'ENOENT' ? 'its parent folder does not exist; make it, or mount the disk' : (error as Error).message;
+    throw new ZringError('STORAGE_UNAVAILABLE', `the storage folder ${location} cannot be made: ${why}`, {
+      cause: error,
+      subject: location,
+    });
+  }
 }
 
 async function ensureMarker(root: string, cluster: string): Promise<void> {

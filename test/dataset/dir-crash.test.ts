@@ -155,6 +155,9 @@ describe('a root of folders', () => {
   });
 
   it('with a parent that is missing is not made', async (t) => {
-    await assert.rejects(openDirDriver(join(await temporary(t), 'no', 'root'), 'test'), { code: 'MOUNT_INVALID' });
+    await assert.rejects(openDirDriver(join(await temporary(t), 'no', 'root'), 'test'), {
+      code: 'STORAGE_UNAVAILABLE',
+      message: /parent folder does not exist/,
+    });
   });
 });
