@@ -90,6 +90,8 @@ class HardenedServer implements HttpServer {
   readonly #server: Server;
   readonly #options: HttpServerOptions;
   readonly #connections = new Map<Duplex, Connection>();
+  /** Below TLS: the server knows no connection before its handshake is done, and would wait for it when it closes. */
+  readonly #raw = new Set<Socket>();
   #closing: Promise<void> | null = null;
 
   constructor(server: Server, options: HttpServerOptions) {
@@ -101,6 +103,7 @@ class HardenedServer implements HttpServer {
     server.timeout = limits.progressTimeoutMs;
     server.keepAliveTimeout = limits.keepAliveMs;
     server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connected(socket));
+    if (options.tls) server.on('connection', (socket: Socket) => this.#handshaking(socket));
     server.on('request', (request, response) => this.#accept(request, response, false));
     server.on('checkContinue', (request, response) => this.#accept(request, response, true));
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
@@ -137,6 +140,11 @@ class HardenedServer implements HttpServer {
     });
   }
 
+  #handshaking(socket: Socket): void {
+    this.#raw.add(socket);
+    socket.on('close', () => this.#raw.delete(socket));
+  }
+
   #accept(request: IncomingMessage, response: ServerResponse, expects: boolean): void {
     const connection = this.#connections.get(request.socket);
     if (connection === undefined || connection.refused) return;
@@ -165,9 +173,11 @@ class HardenedServer implements HttpServer {
     connection.current = accepted;
     const { response, request } = accepted;
     // Before 'finish', when Node would start to drop the rest without telling how much it is.
-    response.on('prefinish', () => {
-      if (!request.complete) discard(request, this.#options.limits.discardBytesMax);
-    });
+    if (accepted.body !== null) {
+      response.on('prefinish', () => {
+        if (!request.complete) discard(request, this.#options.limits.discardBytesMax);
+      });
+    }
     response.on('close', () => {
       this.#ended(connection);
       // An answer that ended the connection was the last: what stands behind it would be done and never answered.
@@ -261,7 +271,10 @@ class HardenedServer implements HttpServer {
   close(graceMs: number): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       const server = this.#server;
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      const timer = setTimeout(() => {
+        server.closeAllConnections();
+        for (const socket of this.#raw) socket.destroy();
+      }, graceMs);
       server.close(() => {
         clearTimeout(timer);
         // The server counts connections a moment before they say that they are closed.
@@ -301,6 +314,7 @@ function createServer(options: HttpServerOptions): Server {
   if (!tls) return createPlainServer(settings);
   return createTlsServer({
     ...settings,
+    handshakeTimeout: limits.headTimeoutMs,
     ...tlsContext(tls.current, options.mutualTls),
     ...clientCheck(options.mutualTls),
   });

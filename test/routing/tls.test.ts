@@ -12,7 +12,7 @@ import { openTlsFiles } from '../../src/routing/tls-files.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { type Authority, type CertificateFolder, certificateFolder } from './certificates.ts';
 import { type Pair, type PairOptions, startPair } from './pair.ts';
-import { wrapSocket } from './raw-client.ts';
+import { rawClient, wrapSocket } from './raw-client.ts';
 
 let files: CertificateFolder;
 let authority: Authority;
@@ -175,6 +175,19 @@ test('files are watched; half a renewal is not taken', async () => {
   await changed;
   assert.notEqual(source.current.fingerprint, fingerprint);
   source.close();
+});
+
+test('a connection that never shakes hands does not hold up closing', async () => {
+  const pair = await startPair({
+    owner: willing,
+    tls: { s3: await authority.issue('front-silent') },
+    listenerLimits: { headTimeoutMs: 3_600_000 },
+  });
+  const silent = await rawClient(pair.s3.address.port);
+  // The handshake of another one says that the server has taken the first.
+  (await secureClient(pair.s3.address.port)).destroy();
+  await pair.close();
+  await silent.closed;
 });
 
 test('files that cannot be used are named at start', async () => {
