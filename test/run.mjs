@@ -100,7 +100,11 @@ function runTests(files, flags, parts) {
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', '--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`, ...flags, ...files],
-    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ZRING_TEST_PARTS: parts.join(','), ...python } },
+    {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env: { ...process.env, ZRING_TEST_PARTS: parts.join(','), ZRING_TEST_BUILT: '1', ...python },
+    },
   );
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {

@@ -2,19 +2,14 @@
 // the loops that drive them. `createOwnership` is the only door from outside; docs/OWNERSHIP.md is the map of the rest.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Coordinator, NodeInfo } from '../cluster/coordinator.ts';
+import type { NodeInfo } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
-import type { Clock } from '../common/clock.ts';
 import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
-import type { PeerMethods, PeerTransport } from '../common/peer.ts';
+import type { PeerMethods } from '../common/peer.ts';
 import type { Config } from '../config/types.ts';
-import type { DatasetDriver } from '../dataset/driver.ts';
 import { createStore, openStore } from '../store/store.ts';
-import type { Logger } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { DatasetAccess } from './access.ts';
 import { liveRecords } from './catalog.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
 import { LocalAccess } from './dataset-access.ts';
@@ -32,59 +27,16 @@ import { setPin } from './pin.ts';
 import { Puller } from './pull.ts';
 import { PullMemory, planPulls } from './rebalance.ts';
 import { publishTombstones, report } from './report.ts';
-import { DatasetRunner, type RunnerDeps, type StoreFactory } from './runner.ts';
+import { DatasetRunner, type RunnerDeps } from './runner.ts';
 import { type Found, takeStock } from './startup.ts';
 import type { CopyState } from './state.ts';
 import { copyStatus, type DatasetExplanation, type OwnershipStatus } from './status.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
 import { TokenBucket } from './token-bucket.ts';
+import type { Ownership, OwnershipDeps } from './types.ts';
 
-export interface OwnershipDeps {
-  readonly self: string;
-  /** Random per process. */
-  readonly instance?: string;
-  readonly release: string;
-  /** Formats this process reads, shown with the lease. */
-  readonly formats?: Readonly<Record<string, number>>;
-  readonly config: Config;
-  readonly coordinator: Coordinator;
-  readonly driver: DatasetDriver;
-  readonly transport: PeerTransport;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metrics?: Metrics;
-  /** Tests: other stores, smaller limits, no timers (then `round` drives). */
-  readonly stores?: StoreFactory;
-  readonly limits?: Partial<OwnershipLimits>;
-  readonly manual?: boolean;
-}
-
-export interface Ownership {
-  readonly access: DatasetAccess;
-  readonly methods: PeerMethods;
-  status(): OwnershipStatus;
-  explain(dataset: string): Promise<DatasetExplanation>;
-  /** The map in use; null before the first one is known. */
-  map(): ClusterMap | null;
-  /** Of the map in use; 0 before the first. */
-  epoch(): number;
-  home(dataset: string): string | null;
-  /** Sets the pin (`to` null clears it). Errors: DATASET_MISSING, CONFIG_REFUSED (no such node), COORDINATOR_*. */
-  move(dataset: string, to: string | null): Promise<OwnershipRecord>;
-  unpin(dataset: string): Promise<OwnershipRecord>;
-  /**
-   * Resolves with why the map does not follow this configuration (CONFIG_REVISION_CONFLICT, CONFIG_REFUSED: a removed node
-   * still holds something), or null. Never rejects: the refusal is in the status too, and is tried again by the loops.
-   */
-  applyConfig(config: Config): Promise<ZringError | null>;
-  /** One round of everything that the timers do; resolves when it is done. For tests and simulators. */
-  round(): Promise<void>;
-  /** Graceful: no new requests, moves given up, gates drained, stores closed, lease handed back. Idempotent. */
-  stop(): Promise<void>;
-  /** What `kill -9` leaves: nothing is closed, nothing goes on. For tests. */
-  kill(): Promise<void>;
-}
+export type { Ownership, OwnershipDeps } from './types.ts';
 
 const STATE_FILE = 'catalog';
 
