@@ -74,8 +74,9 @@ export class CatalogKeeper {
     return this.#mapEpoch;
   }
 
-  isFresh(withinMs: number): boolean {
-    return this.#deps.clock.monotonicMs() - this.#syncedMs <= withinMs;
+  /** Everything was read in a round that began within this time, and not before `sinceMs`. */
+  isFresh(withinMs: number, sinceMs = Number.NEGATIVE_INFINITY): boolean {
+    return this.#syncedMs >= sinceMs && this.#deps.clock.monotonicMs() - this.#syncedMs <= withinMs;
   }
 
   entry(dataset: string): CatalogEntry | null {

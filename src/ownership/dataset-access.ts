@@ -73,7 +73,8 @@ export class LocalAccess implements DatasetAccess {
     }
     if (home === null) return { kind: 'unavailable', reason: 'no cluster map is known yet' };
     if (home !== self) return { kind: 'remote', node: home, certain: false };
-    const found = presence(catalog.catalog, dataset, catalog.isFresh(limits.catalogFreshMs));
+    // What the former home created until the map changed has to be read first.
+    const found = presence(catalog.catalog, dataset, catalog.isFresh(limits.catalogFreshMs, map.adoptedMs));
     if (found === 'absent' && verdict?.kind !== 'shut') return { kind: 'absent' };
     if (found === 'absent' && verdict?.kind === 'shut' && verdict.reason !== 'unresolved') return { kind: 'absent' };
     return { kind: 'unavailable', reason: 'whether it exists cannot be proven now' };
@@ -180,6 +181,8 @@ export class LocalAccess implements DatasetAccess {
       throw new ZringError('NOT_OWNER', `${dataset} has its home on ${home}`, { subject: dataset, details });
     }
     storage.check('write');
+    const waitMs = map.settlesInMs(dataset);
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const runner = this.#deps.runner(dataset);
     const id = newId();
     const made = await runner.request(

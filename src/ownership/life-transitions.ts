@@ -59,7 +59,7 @@ function tick(state: CopyState): Step {
   if (phase.at === 'resolving') return stay({ ...state, phase: { ...phase, waiting: false } }, { do: 'read-record' });
   if (phase.at === 'burying') return stay({ ...state, phase: { ...phase, waiting: false } }, { do: 'read-record' });
   if (copy?.role === 'creating') {
-    const next: Phase = { at: 'resolving', request: null, incarnation: '', tries: 0, waiting: false };
+    const next: Phase = { at: 'resolving', request: null, ground: '', tries: 0, waiting: false };
     return stay({ ...state, phase: next }, { do: 'read-record' });
   }
   if (copy?.deleting)
@@ -110,7 +110,7 @@ function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
     deleting: false,
     priorSinceMs: null,
   };
-  const next: Phase = { at: 'making', request, tag, incarnation: event.incarnation };
+  const next: Phase = { at: 'making', request, tag, ground: event.ground };
   return stay({ ...seen, phase: next }, { do: 'create-copy', copy, request });
 }
 
@@ -119,8 +119,8 @@ function made(state: CopyState, phase: At<'making'>, event: Event): Step {
     return stay({ ...state, phase: IDLE }, ...decline(phase.request, event.failure.code, event.failure.message));
   }
   if (event.on !== 'copy-created') return stay(state);
-  const { request, tag, incarnation } = phase;
-  const next: Phase = { at: 'registering', request, incarnation, tries: 0 };
+  const { request, tag, ground } = phase;
+  const next: Phase = { at: 'registering', request, ground, tries: 0 };
   return stay({ ...state, copy: event.copy, phase: next }, { do: 'cas', tag, next: firstRecord(state, event.copy) });
 }
 
@@ -140,21 +140,21 @@ function firstRecord(state: CopyState, copy: Copy): OwnershipRecord {
 }
 
 function registered(state: CopyState, phase: At<'registering'>, event: Event, limits: MachineLimits): Step {
-  const { request, incarnation } = phase;
+  const { request, ground } = phase;
   if (event.on === 'coordinator-failed') {
-    const next: Phase = { at: 'resolving', request, incarnation, tries: 0, waiting: false };
+    const next: Phase = { at: 'resolving', request, ground, tries: 0, waiting: false };
     return readAgain({ ...state, phase: next }, next, event, limits);
   }
   if (event.on !== 'cas-done') return stay(state);
   if (event.result.ok) {
     const { record, tag } = event.result.value;
-    return stay({ ...state, record, tag, phase: { at: 'confirming', request, incarnation } }, { do: 'read-record' });
+    return stay({ ...state, record, tag, phase: { at: 'confirming', request, ground } }, { do: 'read-record' });
   }
   const { current } = event.result;
   const seen = absorb(state, current);
   if (current?.record.id === state.copy?.id) {
     // Our own call, whose reply was lost, got there after all.
-    return stay({ ...seen, phase: { at: 'confirming', request, incarnation } }, { do: 'read-record' });
+    return stay({ ...seen, phase: { at: 'confirming', request, ground } }, { do: 'read-record' });
   }
   return discard(seen, request, 'DATASET_EXISTS', `${state.dataset} was created elsewhere`);
 }
@@ -170,7 +170,7 @@ function resolved(state: CopyState, phase: At<'resolving'>, event: Event, limits
   const ours = current?.id === state.copy.id;
   if (ours && current && !isVoid(current) && current.phase !== 'deleted') {
     return stay(
-      { ...seen, phase: { at: 'confirming', request, incarnation: phase.incarnation || event.incarnation } },
+      { ...seen, phase: { at: 'confirming', request, ground: phase.ground || event.ground } },
       { do: 'read-record' },
     );
   }
@@ -186,7 +186,7 @@ function resolved(state: CopyState, phase: At<'resolving'>, event: Event, limits
       ...decline(request, 'COORDINATOR_OUTCOME_UNKNOWN', 'the creation is not known to be committed'),
     );
   }
-  const next: Phase = { at: 'registering', request, incarnation: event.incarnation, tries: phase.tries + 1 };
+  const next: Phase = { at: 'registering', request, ground: event.ground, tries: phase.tries + 1 };
   return stay({ ...seen, phase: next }, { do: 'cas', tag, next: firstRecord(state, state.copy) });
 }
 
@@ -206,23 +206,26 @@ function readAgain(
   );
 }
 
-/** Was the ground sure the whole time? Same incarnation as when completeness was read, and still complete. */
+/**
+ * Was the ground sure the whole time? Same incarnation and map as when completeness was read, and still complete: else
+ * another dataset of this name may turn up, or another node may be the home and answer for its absence.
+ */
 function confirmed(state: CopyState, phase: At<'confirming'>, event: Event): Step {
-  const { request, incarnation } = phase;
-  const again: Phase = { at: 'resolving', request, incarnation, tries: 0, waiting: true };
+  const { request, ground } = phase;
+  const again: Phase = { at: 'resolving', request, ground, tries: 0, waiting: true };
   if (event.on === 'coordinator-failed') return stay({ ...state, phase: again });
   if (event.on !== 'record-read' || !state.copy) return stay(state);
   const current = event.tagged?.record ?? null;
   const tag = event.tagged?.tag ?? null;
   const seen = absorb(state, event.tagged);
   if (current?.id !== state.copy.id || current.phase === 'deleted') return stay({ ...seen, phase: again });
-  if (event.complete && event.incarnation === incarnation) {
+  if (event.complete && event.ground === ground) {
     return stay(
       { ...seen, phase: { at: 'settling', request } },
       { do: 'persist', copy: { ...state.copy, role: 'owner' } },
     );
   }
-  // The coordinator lost its records meanwhile: a living dataset of this name may report itself. Take the record back.
+  // Not so: take the record back.
   const voided: OwnershipRecord = { ...current, phase: 'deleted', target: null, term: { n: 0, node: state.self } };
   return stay({ ...seen, phase: again, publishing: true }, { do: 'publish', tag, next: voided });
 }

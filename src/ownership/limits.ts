@@ -19,7 +19,7 @@ export interface OwnershipLimits {
   readonly roundsMax: number;
   readonly tickMs: number;
   readonly catalogPollMs: number;
-  /** Knowledge older than this proves no absence. */
+  /** Knowledge older than this proves no absence; a new home waits as long before it creates. */
   readonly catalogFreshMs: number;
   readonly pageRecords: number;
   readonly rebalanceMs: number;
@@ -46,7 +46,7 @@ export const OWNERSHIP_LIMITS: OwnershipLimits = {
   roundsMax: 6,
   tickMs: 500,
   catalogPollMs: 1_000,
-  catalogFreshMs: 10_000,
+  catalogFreshMs: 5_000,
   pageRecords: 500,
   rebalanceMs: 1_000,
   janitorMs: 60_000,

@@ -6,6 +6,7 @@ import { type ClusterMap, parseMap, serializeMap } from '../cluster/map.ts';
 import { heardNodes, mapInputOf, planMapChange } from '../cluster/map-change.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { createRing, type Ring } from '../cluster/ring.ts';
+import type { Clock } from '../common/clock.ts';
 import type { DurableMap } from '../common/durable-map.ts';
 import type { ZringError } from '../common/errors.ts';
 import type { Config } from '../config/types.ts';
@@ -19,6 +20,9 @@ export interface MapKeeperDeps {
   readonly logger: Logger;
   readonly catalog: CatalogKeeper;
   readonly config: () => Config;
+  readonly clock: Clock;
+  /** A node that has not read for so long says nothing about absence. */
+  readonly freshMs: number;
   readonly onChange: () => void;
 }
 
@@ -35,6 +39,10 @@ export class MapKeeper {
   /** Why the configuration of this node is not the map; null when it is, or is merely older. */
   #refusal: ZringError | null = null;
   #syncing: Promise<void> | null = null;
+  /** When the map in use was taken up by this process; monotonic. */
+  #adoptedMs = Number.NEGATIVE_INFINITY;
+  /** Rings that were in use not long ago, and when they were replaced. */
+  #former: { readonly ring: Ring; readonly replacedMs: number }[] = [];
 
   constructor(deps: MapKeeperDeps) {
     this.#deps = deps;
@@ -62,6 +70,23 @@ export class MapKeeper {
     const pin = record?.pin ?? null;
     if (pin !== null && map.nodes.some((node) => node.id === pin && node.state === 'up')) return pin;
     return this.#ring.home(dataset) || null;
+  }
+
+  get adoptedMs(): number {
+    return this.#adoptedMs;
+  }
+
+  /**
+   * How long this node waits before it creates a dataset as its home. Another node that was the home until now may not have
+   * heard of the new map, and answers that the dataset does not exist; it stops doing so when its knowledge is stale.
+   */
+  settlesInMs(dataset: string): number {
+    const { clock, freshMs } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    this.#former = this.#former.filter((former) => former.replacedMs + freshMs > nowMs);
+    const home = this.#ring?.home(dataset);
+    const moved = this.#former.filter((former) => former.ring.home(dataset) !== home);
+    return Math.max(0, ...moved.map((former) => former.replacedMs + freshMs - nowMs));
   }
 
   /** Nodes in the order of the ring, the best few. */
@@ -126,6 +151,9 @@ export class MapKeeper {
       { key: 'map/current', value: serializeMap(map) },
       { key: 'map/highest-epoch', value: String(map.epoch) },
     ]);
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (this.#ring) this.#former.push({ ring: this.#ring, replacedMs: nowMs });
+    this.#adoptedMs = nowMs;
     this.#use(map);
     this.#deps.onChange();
   }

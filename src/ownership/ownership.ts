@@ -99,7 +99,16 @@ class OwnershipNode implements Ownership {
     });
     const config = () => this.#config;
     const catalog = this.#catalog;
-    this.#map = new MapKeeper({ coordinator, disk, logger, catalog, config, onChange: () => this.#mapChanged() });
+    this.#map = new MapKeeper({
+      coordinator,
+      disk,
+      logger,
+      catalog,
+      config,
+      clock,
+      freshMs: limits.catalogFreshMs,
+      onChange: () => this.#mapChanged(),
+    });
     this.#storage = new StorageWatch(driver, config);
     this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs());
     const cluster = deps.config.cluster.name;

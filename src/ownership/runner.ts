@@ -315,11 +315,11 @@ export class DatasetRunner {
   async #readRecord(): Promise<Event> {
     const { coordinator, catalog } = this.deps;
     try {
-      const { incarnation, complete } = await coordinator.state();
+      const { incarnation, mapEpoch, complete } = await coordinator.state();
       const tagged = await coordinator.readRecord(this.dataset);
       // Only of the life that the catalog follows: a tag of another one would stand beside the wrong knowledge.
       if (tagged && incarnation === catalog.catalog.incarnation) catalog.learn(tagged);
-      return { on: 'record-read', tagged, incarnation, complete };
+      return { on: 'record-read', tagged, ground: `${incarnation} ${mapEpoch}`, complete };
     } catch (error) {
       return { on: 'coordinator-failed', failure: failureOf(error) };
     }

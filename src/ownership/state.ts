@@ -82,21 +82,21 @@ export type Phase =
   | { readonly at: 'moving-away'; readonly how: 'deposed' | 'deleted' }
   // life and death
   | { readonly at: 'checking'; readonly request: string; readonly id: string; readonly createdMs: number }
-  | { readonly at: 'making'; readonly request: string; readonly tag: string | null; readonly incarnation: string }
+  | { readonly at: 'making'; readonly request: string; readonly tag: string | null; readonly ground: string }
   | {
       readonly at: 'registering';
       readonly request: string | null;
-      readonly incarnation: string;
+      readonly ground: string;
       readonly tries: number;
     }
   | {
       readonly at: 'resolving';
       readonly request: string | null;
-      readonly incarnation: string;
+      readonly ground: string;
       readonly tries: number;
       readonly waiting: boolean;
     }
-  | { readonly at: 'confirming'; readonly request: string | null; readonly incarnation: string }
+  | { readonly at: 'confirming'; readonly request: string | null; readonly ground: string }
   | { readonly at: 'settling'; readonly request: string | null }
   | { readonly at: 'emptying'; readonly request: string }
   | { readonly at: 'marking'; readonly request: string }
@@ -228,7 +228,8 @@ export type Event =
   | {
       readonly on: 'record-read';
       readonly tagged: TaggedRecord | null;
-      readonly incarnation: string;
+      /** Life of the coordinator's data and epoch of the map, as one word to compare. */
+      readonly ground: string;
       readonly complete: boolean;
     }
   | { readonly on: 'cas-done'; readonly result: CasResult<TaggedRecord> }

@@ -128,7 +128,7 @@ test('a drain is promised only to the target of a fresh record of this id', () =
   const read = (tagged: OwnershipRecord | null): Event => ({
     on: 'record-read',
     tagged: tagged && { record: tagged, tag: 't2' },
-    incarnation: 'i',
+    ground: 'i',
     complete: true,
   });
   for (const wrong of [
@@ -182,7 +182,7 @@ test('a promised owner asks after silence, and turns only on the word of the oth
   const cas = run(refused.state, {
     on: 'record-read',
     tagged: { record: late, tag: 'x' },
-    incarnation: 'i',
+    ground: 'i',
     complete: true,
   });
   const next = record({ term: term(5) });
@@ -282,7 +282,7 @@ test('a prepared copy commits over a lost record, over its own lost reply, and n
     run(ticked.state, {
       on: 'record-read',
       tagged: found && { record: found, tag: 'x' },
-      incarnation: 'i',
+      ground: 'i',
       complete: false,
     });
   assert.equal(read(null).effects[0]?.do, 'cas');
@@ -373,7 +373,7 @@ test('removal: mark, tombstone, remember, answer; an unknown outcome is never ta
   const again = run(
     unknown.state,
     { on: 'tick' },
-    { on: 'record-read', tagged: { record: record(), tag: 't' }, incarnation: 'i', complete: true },
+    { on: 'record-read', tagged: { record: record(), tag: 't' }, ground: 'i', complete: true },
   );
   assert.deepEqual(again.all, ['read-record', 'cas']);
   // Certainly not asked: it serves again.
@@ -386,10 +386,10 @@ test('removal: mark, tombstone, remember, answer; an unknown outcome is never ta
 
 test('creation: nothing without completeness; taken back when the coordinator forgot meanwhile', () => {
   const create: Event = { on: 'create', request: 'r', id: ID, createdMs: 1 };
-  const read = (found: OwnershipRecord | null, incarnation = 'i', complete = true): Event => ({
+  const read = (found: OwnershipRecord | null, ground = 'i', complete = true): Event => ({
     on: 'record-read',
     tagged: found && { record: found, tag: 'x' },
-    incarnation,
+    ground,
     complete,
   });
   const checking = run(start({}), create).state;

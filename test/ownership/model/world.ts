@@ -256,7 +256,7 @@ export class World {
         return this.dispatch(node, {
           on: 'record-read',
           tagged: this.coordinator.records.get(DATASET)?.tagged ?? null,
-          incarnation,
+          ground: incarnation,
           complete,
         });
       }
