@@ -19,7 +19,7 @@ import {
   type MachineLimits,
   type Step,
 } from './state.ts';
-import { absorb, IDLE, stay, warn } from './steps.ts';
+import { absorb, decline, IDLE, stay, warn } from './steps.ts';
 
 export function absentState(self: string, dataset: string): CopyState {
   return {
@@ -67,7 +67,7 @@ export function step(state: CopyState, event: Event, nowMs: number, limits: Mach
     case 'fence-failed':
       return fenceFailed(state, event.failure, event.request);
     case 'persist-failed':
-      return stay({ ...state, phase: { at: 'unsure', waiting: false } }, { do: 'reload' }, warn(event.failure));
+      return persistFailed(state, event.failure);
     case 'reload-failed':
       return stay({ ...state, phase: { at: 'unsure', waiting: true } }, warn(event.failure));
     case 'reloaded':
@@ -152,6 +152,18 @@ function learned(before: CopyState): Step {
   const state = before.record?.phase === 'stable' ? { ...before, drainSinceMs: null } : before;
   if (state.copy?.role !== 'owner' || state.phase.at !== 'idle' || state.copy.deleting) return stay(state);
   return publicationOf(state).kind === 'deposed' ? depose(state) : stay(state);
+}
+
+/** Who waits hears of the failure now: what the disk holds is found out without them. */
+function persistFailed(state: CopyState, failure: Failure): Step {
+  const { phase } = state;
+  const request = 'request' in phase ? phase.request : null;
+  return stay(
+    { ...state, phase: { at: 'unsure', waiting: false } },
+    { do: 'reload' },
+    warn(failure),
+    ...decline(request, failure.code, failure.message),
+  );
 }
 
 function published(state: CopyState, result: (Event & { on: 'published' })['result']): Step {

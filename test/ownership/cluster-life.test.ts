@@ -2,6 +2,7 @@
 // copies retired, limits kept.
 import assert from 'node:assert/strict';
 import test, { afterEach } from 'node:test';
+import { ZringError } from '../../src/common/errors.ts';
 import { MACHINE_LIMITS } from '../../src/ownership/state.ts';
 import { TestCluster } from './cluster.ts';
 
@@ -45,6 +46,29 @@ test('an empty dataset whose removal cannot reach the coordinator serves on', as
   await assert.rejects(cluster.own(owner).access.remove('photos'), { code: 'COORDINATOR_UNAVAILABLE' });
   await cluster.put(owner, 'photos', 'k', 'again');
   assert.equal(await cluster.get(owner, 'photos', 'k'), 'again');
+});
+
+test('a removal whose mark cannot be written is answered, and the dataset serves on', async () => {
+  let full = false;
+  cluster = await TestCluster.start(['a'], {
+    wrapDriver: (driver) =>
+      new Proxy(driver, {
+        get(target, name) {
+          if (name === 'setProperties' && full) {
+            return () => Promise.reject(new ZringError('STORAGE_FULL', 'no space left'));
+          }
+          const value: unknown = Reflect.get(target, name);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      }),
+  });
+  await cluster.create('photos');
+  (await cluster.own('a').access.enter('photos', 'read')).release();
+  full = true;
+  await assert.rejects(cluster.own('a').access.remove('photos'), { code: 'STORAGE_FULL' });
+  full = false;
+  await cluster.put('a', 'photos', 'k', 'v');
+  assert.equal(await cluster.get('a', 'photos', 'k'), 'v');
 });
 
 test('a flushed coordinator: nobody says *absent* before all have reported; records, pins and terms come back', async () => {
