@@ -300,5 +300,6 @@ for (const [name, tried] of Object.entries(cases)) {
       }
     }
     assert.deepEqual(ways.hop.whole, ways.straight.whole, 'the owner sees the same request through a hop');
+    for (const { headers } of ways.hop.whole) assert.doesNotMatch(headers.join('\n'), /^(x-foo|zring-)/m);
   });
 }
