@@ -19,6 +19,7 @@ import {
   judgeContinuity,
   learnAll,
   markReported,
+  missedEntries,
 } from './catalog.ts';
 
 export interface CatalogKeeperDeps {
@@ -105,10 +106,26 @@ export class CatalogKeeper {
   }
 
   async #round(): Promise<void> {
-    const { coordinator, clock, logger, pageRecords } = this.#deps;
-    const beganMs = clock.monotonicMs();
-    if (this.#fromStart) this.#catalog = { ...this.#catalog, cursor: 0 };
-    this.#fromStart = false;
+    const beganMs = this.#deps.clock.monotonicMs();
+    if (this.#fromStart) {
+      this.#fromStart = false;
+      this.#catalog = { ...this.#catalog, cursor: 0 };
+      const before = this.#catalog.entries;
+      const seen = new Set<string>();
+      try {
+        await this.#readChanges((dataset) => seen.add(dataset));
+      } catch (error) {
+        this.#fromStart = true;
+        throw error;
+      }
+      // A new incarnation on the way has left no tag behind, so nothing of `before` counts any more.
+      await this.#commit(missedEntries(this.#catalog, before, seen), false);
+    } else await this.#readChanges(() => {});
+    this.#syncedMs = beganMs;
+  }
+
+  async #readChanges(onSeen: (dataset: string) => void): Promise<void> {
+    const { coordinator, logger, pageRecords } = this.#deps;
     for (;;) {
       const asked = this.#catalog.cursor;
       const page: RecordPage = await coordinator.changesSince(asked, pageRecords);
@@ -137,9 +154,9 @@ export class CatalogKeeper {
       const moved =
         change.catalog.cursor !== this.#catalog.cursor || change.catalog.complete !== this.#catalog.complete;
       await this.#commit(change, moved);
-      if (page.cursor >= page.state.counter) break;
+      for (const { record } of page.records) onSeen(record.dataset);
+      if (page.cursor >= page.state.counter) return;
     }
-    this.#syncedMs = beganMs;
   }
 
   async #enter(incarnation: string): Promise<void> {

@@ -142,6 +142,26 @@ function outranks(known: OwnershipRecord, heard: OwnershipRecord, tombstones: Re
   return known.term.n > heard.term.n;
 }
 
+/**
+ * After everything was read again, from the first change on: what stood in the coordinator before (by our knowledge) and
+ * was not among it has been lost there, as by a failover that a creation did not outlive. Its owner has to tell it again.
+ * `before` are the entries when that reading began: what was learned since is newer than the pages.
+ */
+export function missedEntries(
+  catalog: Catalog,
+  before: ReadonlyMap<string, CatalogEntry>,
+  seen: ReadonlySet<string>,
+): CatalogChange {
+  const entries = new Map(catalog.entries);
+  const changed: string[] = [];
+  for (const [dataset, entry] of before) {
+    if (entry.tag === null || seen.has(dataset) || entries.get(dataset) !== entry) continue;
+    entries.set(dataset, { record: entry.record, tag: null, behind: true });
+    changed.push(dataset);
+  }
+  return { catalog: changed.length > 0 ? { ...catalog, entries } : catalog, changed, buried: [] };
+}
+
 export function markReported(catalog: Catalog, state: CoordinatorState): Catalog {
   return state.incarnation === catalog.incarnation ? { ...catalog, reported: true } : catalog;
 }
