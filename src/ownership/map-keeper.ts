@@ -30,6 +30,8 @@ export interface MapKeeperDeps {
 const RACES_MAX = 16;
 
 const PREFERENCE_SHOWN = 3;
+/** Before the map of this epoch no node was the home of anything. */
+const FIRST_EPOCH = 1;
 
 export class MapKeeper {
   readonly #deps: MapKeeperDeps;
@@ -41,8 +43,8 @@ export class MapKeeper {
   #syncing: Promise<void> | null = null;
   /** When the map in use was taken up by this process; monotonic. */
   #adoptedMs = Number.NEGATIVE_INFINITY;
-  /** Rings that were in use not long ago, and when they were replaced. */
-  #former: { readonly ring: Ring; readonly replacedMs: number }[] = [];
+  /** Rings that were in use not long ago, and when they were replaced. Null: others used one that this node never knew. */
+  #former: { readonly ring: Ring | null; readonly replacedMs: number }[] = [];
 
   constructor(deps: MapKeeperDeps) {
     this.#deps = deps;
@@ -85,7 +87,7 @@ export class MapKeeper {
     const nowMs = clock.monotonicMs();
     this.#former = this.#former.filter((former) => former.replacedMs + freshMs > nowMs);
     const home = this.#ring?.home(dataset);
-    const moved = this.#former.filter((former) => former.ring.home(dataset) !== home);
+    const moved = this.#former.filter((former) => former.ring?.home(dataset) !== home);
     return Math.max(0, ...moved.map((former) => former.replacedMs + freshMs - nowMs));
   }
 
@@ -152,7 +154,7 @@ export class MapKeeper {
       { key: 'map/highest-epoch', value: String(map.epoch) },
     ]);
     const nowMs = this.#deps.clock.monotonicMs();
-    if (this.#ring) this.#former.push({ ring: this.#ring, replacedMs: nowMs });
+    if (this.#ring || map.epoch > FIRST_EPOCH) this.#former.push({ ring: this.#ring, replacedMs: nowMs });
     this.#adoptedMs = nowMs;
     this.#use(map);
     this.#deps.onChange();

@@ -50,3 +50,18 @@ test('a home of an old map creates nothing', async () => {
     },
   );
 });
+
+test('a node that has never known a map but the newest waits too: others may still go by the one before', async () => {
+  cluster = await TestCluster.start(['a', 'b'], { limits: { catalogFreshMs: 400 } });
+  const names = Array.from({ length: 40 }, (_, i) => `bucket-${i}`);
+  const before = new Map(names.map((name) => [name, cluster.own('a').home(name) ?? '']));
+  await cluster.rounds(1);
+  // The file of the new node is the first with the new revision: it commits the map itself.
+  cluster.members = ['a', 'b', 'c'];
+  cluster.revision++;
+  await cluster.startNode('c');
+  await cluster.own('c').round();
+  const name = names.find((candidate) => cluster.own('c').home(candidate) === 'c') ?? '';
+  await cluster.own('c').access.create(name, {});
+  assert.notEqual(cluster.own(before.get(name) ?? '').access.locate(name).kind, 'absent');
+});
