@@ -3,7 +3,7 @@
 // Owns processes and folders; everything ends with `close`, by pid.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest, Agent as SecureAgent } from 'node:https';
@@ -25,6 +25,11 @@ export const ACCESS_KEY = 'admin';
 export const SECRET_KEY = 'secret-key-of-the-cluster-tests';
 const CLUSTER_SECRET = 'cluster-secret-of-the-cluster-tests-0123456789';
 const POLL_MS = 50;
+/**
+ * In memory where there is a tmpfs: these tests kill processes and daemons, never the kernel, so nothing less is proven,
+ * and a dozen nodes do not wait for one disk's flushes. ZRING_TEST_DISK=1 uses the disk.
+ */
+const STORAGE_BASE = process.env.ZRING_TEST_DISK !== '1' && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 export interface ClusterOptions {
   readonly storage: 'dir' | 'zfs';
@@ -98,7 +103,7 @@ export interface TestCluster {
 }
 
 export async function startCluster(options: ClusterOptions): Promise<TestCluster> {
-  const folder = await mkdtemp(join(tmpdir(), 'zring-cluster-'));
+  const folder = await mkdtemp(join(STORAGE_BASE, 'zring-cluster-'));
   const configPath = join(folder, 'zring.yaml');
   const redis = options.coordinator === 'embedded' ? null : await startRedis();
   const nodes: TestNode[] = [];
