@@ -109,7 +109,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     noncesMax: HOP_LIMITS.noncesMax,
   });
   let ownership: Ownership | null = null;
-  const mapNodes = () => ownership?.status().map?.nodes ?? configuredNodes(config);
+  const mapNodes = () => ownership?.map()?.nodes ?? configuredNodes(config);
   const transport = createTransport({
     addressOf: (peer) => mapNodes().find((candidate) => candidate.id === peer)?.peer ?? null,
     tls: tls.peer,
@@ -196,13 +196,16 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
       const restart = restartReasons(config, next, id);
       if (restart.length > 0) log.warn({ keys: restart }, 'these changes take effect after a restart of this node');
       config = next;
-      configFault = null;
-      metrics.configFaults.set(0);
       log.level = next.log.level;
       auth.setSecrets(next.cluster.secrets);
       owned.applyConfig(next);
       transport.retain(new Set(mapNodes().map((candidate) => candidate.id)));
       log.info({ revision: next.cluster.revision }, 'configuration read again');
+    },
+    onRepair() {
+      configFault = null;
+      metrics.configFaults.set(0);
+      log.info('the configuration file can be used again');
     },
     onFault(error) {
       configFault = error;

@@ -20,6 +20,8 @@ export interface WatchOptions {
   readonly onChange: (next: Config, previous: Config | null) => void;
   /** The file cannot be used; the old configuration stays. */
   readonly onFault: (error: ZringError) => void;
+  /** The file can be used again; before onChange, which is not called when it is what is in force already. */
+  readonly onRepair?: () => void;
   /** What this process runs with: a file that has changed since is a change. Without it the file as it is now counts. */
   readonly current?: Config;
   /** Default 5 s. */
@@ -47,6 +49,7 @@ export function watchConfig(path: string, env: NodeJS.ProcessEnv, options: Watch
       reported = result.message;
       return;
     }
+    if (reported !== '') options.onRepair?.();
     reported = '';
     const previous = current;
     current = result;

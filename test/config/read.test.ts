@@ -141,7 +141,11 @@ test('a comment is no change', (context) => {
 test('reload looks at once, and repeats a fault that was reported before', (context) => {
   const path = join(folder(context), 'z.yaml');
   writeFileSync(path, SAMPLE);
-  const { watcher, events } = watching(context, path, { pollMs: 2 ** 30 });
+  let repairs = 0;
+  const onRepair = () => {
+    repairs += 1;
+  };
+  const { watcher, events } = watching(context, path, { pollMs: 2 ** 30, onRepair });
   watcher.reload();
   assert.equal(events.length, 0, 'nothing has changed');
   writeFileSync(path, edit('revision: 1', 'revision: 5'));
@@ -154,9 +158,11 @@ test('reload looks at once, and repeats a fault that was reported before', (cont
     events.splice(0).map((event) => isZringError(event, 'CONFIG_INVALID')),
     [true, true],
   );
+  assert.equal(repairs, 0);
   writeFileSync(path, edit('revision: 1', 'revision: 5'));
   watcher.reload();
   assert.equal(events.length, 0, 'back to what is in force is no change');
+  assert.equal(repairs, 1, 'but it is the end of the fault');
 });
 
 test('a file that changed between loading and watching is a change', (context) => {

@@ -107,6 +107,27 @@ describe('operations', part('redis-server'), () => {
     for (const { id } of cluster.nodes) assert.ok(!(await cluster.log(id)).includes(SECRET_KEY), `log of ${id}`);
   });
 
+  test('a file with a fault changes nothing, shows in status, and is forgotten once it is mended', async () => {
+    await cluster.edit((file) => Object.assign(file, { bogus: 1 }), { keepRevision: true });
+    const faulty = await cluster.until(
+      () => cluster.status('a'),
+      ({ configFaults }) => configFaults.length > 0,
+      'the fault',
+    );
+    assert.match(faulty.configFaults.join(), /unknown key "bogus"/);
+    await cluster.edit(
+      (file) => {
+        delete file.bogus;
+      },
+      { keepRevision: true },
+    );
+    await cluster.until(
+      () => cluster.status('a'),
+      ({ configFaults }) => configFaults.length === 0,
+      'the fault to be gone',
+    );
+  });
+
   test('any node reaches the admin API of the others', async () => {
     const status = (await cluster.admin('a', '/nodes/c/status')) as ClusterStatus;
     assert.equal(status.node, 'c');
