@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // The command line: one verb a file, loaded when it is called.
-import { type CommandDef, defineCommand, runCommand, showUsage } from 'citty';
-import { requireKnownOptions } from './cli/arguments.ts';
-import { printError } from './cli/output.ts';
+import { stripVTControlCharacters } from 'node:util';
+import { type CommandDef, defineCommand, renderUsage, runCommand } from 'citty';
+import { requireKnownArguments } from './cli/arguments.ts';
+import { endQuietlyWithReader, print, printError } from './cli/output.ts';
+import { ZringError } from './common/errors.ts';
 import { RELEASE } from './release.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: verbs have arguments of their own shape.
@@ -28,56 +30,68 @@ const main = defineCommand({
   subCommands: VERBS,
 });
 
+endQuietlyWithReader();
 await run(process.argv.slice(2));
 
 async function run(rawArgs: string[]): Promise<void> {
   try {
-    if (rawArgs.length === 1 && (rawArgs[0] === '--version' || rawArgs[0] === '-v')) {
-      process.stdout.write(`${RELEASE}\n`);
-      return;
-    }
-    if (rawArgs.includes('--help') || rawArgs.includes('-h') || rawArgs.length === 0) {
-      const path = await commandPath(rawArgs);
-      await showUsage(path.command, path.parent);
-      return;
-    }
-    const { command, words } = await commandPath(rawArgs);
-    const definitions = (await resolveValue(command.args)) as Parameters<typeof requireKnownOptions>[1] | undefined;
-    requireKnownOptions(rawArgs.slice(words), definitions ?? {});
+    if (rawArgs.length === 1 && (rawArgs[0] === '--version' || rawArgs[0] === '-v')) return print(RELEASE);
+    const called = await commandPath(rawArgs);
+    const help = rawArgs.slice(called.words.length).some((word) => word === '--help' || word === '-h');
+    if (help || rawArgs.length === 0) return print(await usage(called));
+    const children = await childrenOf(called.command);
+    if (children) throw unknownCommand(rawArgs.slice(called.words.length), called.words, Object.keys(children));
+    const definitions = (await resolveValue(called.command.args)) as Parameters<typeof requireKnownArguments>[1];
+    requireKnownArguments(rawArgs.slice(called.words.length), definitions ?? {});
     await runCommand(main, { rawArgs });
   } catch (error) {
-    if (isUsageError(error)) {
-      const path = await commandPath(rawArgs);
-      await showUsage(path.command, path.parent);
-    }
     printError(error);
   }
 }
 
+interface Called {
+  readonly command: Verb;
+  /** The words that led to it. */
+  readonly words: readonly string[];
+}
+
 /** The deepest command that the arguments name. */
-async function commandPath(
-  rawArgs: readonly string[],
-): Promise<{ command: Verb; parent: Verb | undefined; words: number }> {
+async function commandPath(rawArgs: readonly string[]): Promise<Called> {
   let command: Verb = main;
-  let parent: Verb | undefined;
-  let words = 0;
+  const words: string[] = [];
   for (const name of rawArgs) {
-    const children = (await resolveValue(command.subCommands)) as Record<string, unknown> | undefined;
-    const child = children?.[name];
+    const children = await childrenOf(command);
+    const child = children && Object.hasOwn(children, name) ? children[name] : undefined;
     if (!child) break;
-    parent = command;
-    words += 1;
+    words.push(name);
     command = (await resolveValue(child)) as Verb;
   }
-  return { command, parent, words };
+  return { command, words };
+}
+
+async function childrenOf(command: Verb): Promise<Record<string, unknown> | undefined> {
+  return (await resolveValue(command.subCommands)) as Record<string, unknown> | undefined;
+}
+
+/** Colours are for terminals; citty asks the environment only. */
+async function usage({ command, words }: Called): Promise<string> {
+  const parent = { meta: { name: ['zring', ...words.slice(0, -1)].join(' '), version: RELEASE } };
+  const text = (await renderUsage(command, words.length > 0 ? parent : undefined)).trimEnd();
+  return process.stdout.isTTY ? text : stripVTControlCharacters(text).replace(/ +$/gm, '');
+}
+
+function unknownCommand(rest: readonly string[], words: readonly string[], known: readonly string[]): ZringError {
+  const [name] = rest;
+  const what =
+    name === undefined
+      ? 'a command is missing'
+      : name.startsWith('-')
+        ? `${name} stands where a command is expected; options come behind it`
+        : `unknown command ${name}`;
+  const help = ['zring', ...words, '--help'].join(' ');
+  return new ZringError('CONFIG_INVALID', `${what}; there are: ${known.join(', ')}. See ${help}`);
 }
 
 async function resolveValue(value: unknown): Promise<unknown> {
   return typeof value === 'function' ? await value() : await value;
-}
-
-/** citty's own errors about arguments carry a code that starts with E_. */
-function isUsageError(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && code.startsWith('E_');
 }

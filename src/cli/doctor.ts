@@ -18,7 +18,15 @@ import { formatTable, print, printJson } from './output.ts';
 
 export const doctorCommand = defineCommand({
   meta: { name: 'doctor', description: 'Check privileges, storage, clocks, ports and certificates; name each fix' },
-  args: connectionArgs,
+  args: {
+    config: connectionArgs.config,
+    node: {
+      type: 'string',
+      description: 'Which node of the file this machine is (default: $ZRING_NODE)',
+      valueHint: 'id',
+    },
+    json: connectionArgs.json,
+  },
   async run({ args }) {
     const config = loadConfig(findConfig(args.config), process.env);
     const id = args.node ?? process.env.ZRING_NODE;

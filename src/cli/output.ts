@@ -25,21 +25,38 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** One line for people; the code lets them find the page of the manual. Sets the exit code. */
+/** A reader that has seen enough (`zring store ls PATH | head`) ends the program; that is no failure of it. */
+export function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+}
+
+/** For people; the code lets them find the page of the manual (docs/ERRORS.md). Sets the exit code. */
 export function printError(error: unknown): void {
-  const text = error instanceof Error ? error.message : String(error);
-  const code = isZringError(error) ? ` [${error.code}]` : '';
-  process.stderr.write(`zring: ${text}${code}\n`);
-  const details = isZringError(error) ? error.details : undefined;
-  if (Array.isArray(details)) {
-    for (const detail of details)
-      process.stderr.write(`  ${typeof detail === 'string' ? detail : faultLine(detail)}\n`);
-  }
+  process.stderr.write(`${formatError(error)}\n`);
   process.exitCode = 1;
 }
 
-function faultLine(detail: unknown): string {
+export function formatError(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  if (!isZringError(error)) return `zring: ${text}`;
+  // The code stands behind the first line: the others are a list.
+  const [first = '', ...rest] = text.split('\n');
+  const lines = [`zring: ${first} [${error.code}]`, ...rest];
+  for (const detail of Array.isArray(error.details) ? error.details : []) {
+    const line = typeof detail === 'string' ? detail : faultLine(detail);
+    // The message of a faulty configuration lists its faults itself.
+    if (line !== null && !text.includes(line)) lines.push(`  ${line}`);
+  }
+  return lines.join('\n');
+}
+
+function faultLine(detail: unknown): string | null {
   const { path, message, expected } = (detail ?? {}) as { path?: string; message?: string; expected?: string };
   if (path === undefined) return JSON.stringify(detail);
+  // Of the file as a whole, which the message is about.
+  if (path === '') return null;
   return `${path}: ${message}${expected ? ` (expected ${expected})` : ''}`;
 }
