@@ -2,10 +2,15 @@
 // afterwards only read, so that whatever the user edits stays.
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ZringError } from '../common/errors.ts';
+import { isZringError, ZringError } from '../common/errors.ts';
+import { acquireExclusiveLock, type Lock } from '../common/lock.ts';
+import { loadConfig } from '../config/load.ts';
+import { openDriver } from '../dataset/open-driver.ts';
+import { silentLogger } from '../telemetry/log.ts';
 
 export const DEMO_NODES_MAX = 26;
 const PORT_FIRST = 9000;
@@ -21,10 +26,18 @@ export interface DemoOptions {
   readonly redis: string | null;
 }
 
-/** Writes the folder when there is no configuration yet. @returns its path and whether it was made now. */
-export async function ensureDemoFiles(options: DemoOptions): Promise<{ path: string; created: boolean }> {
+export interface DemoFiles {
+  readonly path: string;
+  /** Whether it was made now. */
+  readonly created: boolean;
+  /** The ports chosen now, as long as their nodes may not have bound them. */
+  readonly claims: readonly Lock[];
+}
+
+/** Writes the folder when there is no configuration yet. */
+export async function ensureDemoFiles(options: DemoOptions): Promise<DemoFiles> {
   const path = join(options.folder, 'zring.yaml');
-  if (existsSync(path)) return { path, created: false };
+  if (existsSync(path)) return { path, created: false, claims: [] };
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > DEMO_NODES_MAX) {
     throw new ZringError('CONFIG_INVALID', `--nodes takes a whole number from 1 to ${DEMO_NODES_MAX}`);
   }
@@ -32,10 +45,24 @@ export async function ensureDemoFiles(options: DemoOptions): Promise<{ path: str
   await mkdir(join(options.folder, 'data'), { recursive: true });
   await writeSecret(join(options.folder, 'secrets', 'cluster'), randomBytes(32).toString('hex'));
   await writeSecret(join(options.folder, 'secrets', 'admin'), randomBytes(20).toString('hex'));
-  const ports = await chooseBasePorts(options.nodes);
-  // Last, and only when it is not there: a folder without it is made again from the start.
-  await writeFile(path, configText(options, ports), { flag: 'wx', mode: 0o644 });
-  return { path, created: true };
+  const claims: Lock[] = [];
+  const ports = await chooseBasePorts(options.nodes, claims);
+  // Under its name last, and only when it is good: a folder without it is made again from the start, and one with it
+  // keeps what it says.
+  const draft = `${path}.new`;
+  await writeFile(draft, configText(options, ports), { mode: 0o644 });
+  await requireUsable(draft);
+  await rename(draft, path);
+  return { path, created: true, claims };
+}
+
+/** What was asked for cannot work: said now, rather than by nodes that start again and again. */
+async function requireUsable(path: string): Promise<void> {
+  const config = loadConfig(path, process.env);
+  const [node] = config.nodes;
+  if (node?.storage.kind !== 'zfs') return;
+  const driver = await openDriver(node.storage, { logger: silentLogger(), cluster: config.cluster.name });
+  await driver.shutdown();
 }
 
 async function writeSecret(path: string, value: string): Promise<void> {
@@ -66,14 +93,28 @@ credentials:
 `;
 }
 
-/** One base port a node whose next two are free too; busy ones are passed over. */
-async function chooseBasePorts(count: number): Promise<number[]> {
+/** One base port a node whose next two are free too; busy ones, and those of a demo that is starting, are passed over. */
+async function chooseBasePorts(count: number, claims: Lock[]): Promise<number[]> {
   const chosen: number[] = [];
   for (let port = PORT_FIRST; chosen.length < count; port += PORT_STEP) {
     if (port > PORT_LAST) throw new ZringError('CONFIG_INVALID', 'no free ports between 9000 and 19999 on 127.0.0.1');
+    if (!(await claimPort(port, claims))) continue;
     if ((await isFree(port)) && (await isFree(port + 1)) && (await isFree(port + 2))) chosen.push(port);
   }
   return chosen;
+}
+
+/** Two demos that start together see the same ports free: nodes bind them only a second later. */
+async function claimPort(port: number, claims: Lock[]): Promise<boolean> {
+  const folder = join(tmpdir(), `zring-demo-ports-${process.getuid?.() ?? ''}`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    claims.push(await acquireExclusiveLock(join(folder, String(port))));
+    return true;
+  } catch (error) {
+    // Where no lock can be made, the port is only looked at.
+    return !isZringError(error, 'LOCKED');
+  }
 }
 
 export function isFree(port: number): Promise<boolean> {

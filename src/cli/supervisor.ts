@@ -10,6 +10,8 @@ import type { NodeConfig } from '../config/types.ts';
 /** A child that died is started again after this long, doubled each time up to the maximum. */
 const RESTART_MS = 500;
 const RESTART_MS_MAX = 15_000;
+/** A child that ran this long is started again as quickly as the first time. */
+const STEADY_MS = 60_000;
 /** A child gets this long to hand over and stop; after that it is killed. */
 const STOP_MS_MAX = 45_000;
 const READY_POLL_MS = 100;
@@ -20,6 +22,7 @@ interface Child {
   readonly id: string;
   process: ChildProcess;
   failures: number;
+  startedMs: number;
   timer: NodeJS.Timeout | null;
 }
 
@@ -60,9 +63,12 @@ export function createSupervisor(options: {
     const child = children.get(id);
     if (stopping || child?.process !== exited) return;
     options.onExit(id, reason);
+    // It had worked: this is not the same failure again.
+    if (performance.now() - child.startedMs > STEADY_MS) child.failures = 0;
     child.timer = setTimeout(
       () => {
         child.failures += 1;
+        child.startedMs = performance.now();
         child.process = launch(id);
       },
       Math.min(RESTART_MS * 2 ** child.failures, RESTART_MS_MAX),
@@ -86,7 +92,7 @@ export function createSupervisor(options: {
       await mkdir(options.logFolder, { recursive: true });
       for (const { id } of nodes) {
         if (stopping || children.has(id)) continue;
-        children.set(id, { id, process: launch(id), failures: 0, timer: null });
+        children.set(id, { id, process: launch(id), failures: 0, startedMs: performance.now(), timer: null });
       }
     },
     async ready(node) {

@@ -16,12 +16,15 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { parseDocument } from 'yaml';
+import type { ClusterStatus } from '../../src/admin/types.ts';
+import { connectAdmin } from '../../src/cli/admin-client.ts';
 import { isFree } from '../../src/cli/demo-files.ts';
 import { programArguments } from '../support/cluster.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
 let blocker: Server | null = null;
+const children: ChildProcess[] = [];
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'zring-demo-'));
@@ -34,6 +37,7 @@ before(async () => {
 
 after(async () => {
   blocker?.close();
+  for (const child of children) child.kill('SIGTERM');
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -44,9 +48,10 @@ interface Demo {
   stop(): Promise<number | null>;
 }
 
-function startDemo(): Demo {
-  const args = [...programArguments(), 'demo', '--dir', join(folder, 'demo')];
+function startDemo(dir = join(folder, 'demo'), ...options: string[]): Demo {
+  const args = [...programArguments(), 'demo', '--dir', dir, ...options];
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
   return {
@@ -67,6 +72,17 @@ function startDemo(): Demo {
       return code;
     },
   };
+}
+
+/** Waits until the map has the node as draining, and it owns nothing. */
+async function untilEmpty(configPath: string, id: string): Promise<void> {
+  const admin = connectAdmin({ config: configPath });
+  for (;;) {
+    const { nodes } = (await admin.get('/status')) as ClusterStatus;
+    const node = nodes.find((candidate) => candidate.id === id);
+    if (node?.state === 'draining' && node.datasets === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** A client made from the line that the demo prints for pasting. */
@@ -100,7 +116,7 @@ test('demo: start, use, grow by editing the file, stop, start again', async () =
   const file = document.toJS() as { nodes: { s3: string }[] };
   const port = Number(/:(\d+)$/.exec(file.nodes[2]?.s3 ?? '')?.[1]) + 10;
   document.setIn(['cluster', 'revision'], 2);
-  document.addIn(['nodes'], {
+  const fourth = document.createNode({
     id: 'd',
     zone: 'rack4',
     weight: 1,
@@ -109,10 +125,24 @@ test('demo: start, use, grow by editing the file, stop, start again', async () =
     peer: `127.0.0.1:${port + 1}`,
     admin: `127.0.0.1:${port + 2}`,
   });
+  document.addIn(['nodes'], fourth);
   await writeFile(path, document.toString());
   await first.says(/node d is ready/);
   const viaFourth = clientOf(line, `http://127.0.0.1:${port}`);
   assert.equal((await viaFourth.send(new ListBucketsCommand({}))).Buckets?.length, 12);
+
+  const twice = startDemo();
+  await once(twice.child, 'close');
+  assert.match(twice.output(), new RegExp(`is running already \\(process ${first.child.pid}\\).*\\[LOCKED\\]`));
+
+  document.setIn(['cluster', 'revision'], 3);
+  document.setIn(['nodes', 3, 'state'], 'draining');
+  await writeFile(path, document.toString());
+  await untilEmpty(path, 'd');
+  document.setIn(['cluster', 'revision'], 4);
+  document.deleteIn(['nodes', 3]);
+  await writeFile(path, document.toString());
+  await first.says(/node d has left the cluster and is stopped/);
   assert.equal(await first.stop(), 0, first.output());
 
   const second = startDemo();
@@ -143,4 +173,31 @@ test('demo: what it cannot use is refused with words', async () => {
     assert.equal(code, 1);
     assert.match(text, words);
   }
+});
+
+test('demo: what cannot work leaves no configuration behind; a node that cannot start says why', async () => {
+  const run = (...args: string[]) => startDemo(join(folder, 'odd'), ...args);
+  const refused = run('--redis', 'nonsense');
+  const [code] = (await once(refused.child, 'close')) as [number];
+  assert.equal(code, 1);
+  assert.match(refused.output(), /neither a Redis URL/);
+
+  const taken = run('--nodes', '1');
+  await taken.says(/export AWS/);
+  assert.equal(await taken.stop(), 0);
+  // A root of another cluster is refused by its node.
+  const path = join(folder, 'odd', 'zring.yaml');
+  await writeFile(path, (await readFile(path, 'utf8')).replace('name: demo', 'name: other'));
+  const broken = run('--nodes', '5');
+  await broken.says(/--nodes is for new demos/);
+  await broken.says(/node a stopped \(.*belongs to cluster demo.*\); starting it again/);
+  assert.equal(await broken.stop(), 0);
+});
+
+test('demo: two that start together take different ports', async () => {
+  const both = ['one', 'two'].map((name) => startDemo(join(folder, name), '--nodes', '1'));
+  const urls = await Promise.all(both.map(async (demo) => (await demo.says(/AWS_ENDPOINT_URL=(\S+)/))[1]));
+  assert.notEqual(urls[0], urls[1]);
+  for (const demo of both) assert.equal(await demo.stop(), 0, demo.output());
+  for (const demo of both) assert.doesNotMatch(demo.output(), /starting it again/);
 });
