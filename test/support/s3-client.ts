@@ -2,7 +2,7 @@
 // plain or TLS, and the ways tests talk to it (AWS SDK, raw requests signed by aws4).
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
@@ -265,7 +265,7 @@ export function testCertificate(): Promise<TestCertificate> {
 
 async function makeCertificate(): Promise<TestCertificate> {
   const folder = await mkdtemp(join(tmpdir(), 'zring-cert-'));
-  process.once('exit', () => void rm(folder, { recursive: true, force: true }));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const certFile = join(folder, 'cert.pem');
   const keyFile = join(folder, 'key.pem');
   const subject = ['-subj', '/CN=zring test', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
