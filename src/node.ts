@@ -5,15 +5,19 @@ import { join } from 'node:path';
 import { createAdminApi } from './admin/api.ts';
 import { checkPeers, checkSpace, checkStorage, checkTls } from './admin/checks.ts';
 import { startAdminServer } from './admin/server.ts';
+import { MAP_VERSION } from './cluster/map.ts';
 import { openCoordinator } from './cluster/open-coordinator.ts';
+import { RECORD_VERSION } from './cluster/record.ts';
 import type { ZringError } from './common/errors.ts';
 import { acquireExclusiveLock } from './common/lock.ts';
-import type { PeerMethods } from './common/peer.ts';
+import { PEER_PROTOCOL_VERSION, type PeerMethods } from './common/peer.ts';
 import { createSystemClock } from './common/system-clock.ts';
 import { formatAddress, requireNode, restartReasons, watchConfig } from './config/load.ts';
 import type { Config, NodeConfig } from './config/types.ts';
+import { DIR_STREAM_VERSION } from './dataset/dir-stream.ts';
 import type { DatasetDriver } from './dataset/driver.ts';
 import { openDriver } from './dataset/open-driver.ts';
+import { COPY_VERSION } from './ownership/copy-properties.ts';
 import { createOwnership, type Ownership } from './ownership/ownership.ts';
 import { RELEASE } from './release.ts';
 import { createForwarder } from './routing/forward.ts';
@@ -25,8 +29,19 @@ import { createPeerVersions } from './routing/peer-version.ts';
 import { openTlsFiles, type TlsSource } from './routing/tls-files.ts';
 import { createTransport } from './routing/transport.ts';
 import { createS3Handler, s3PeerMethods } from './s3/listener.ts';
+import { FORMAT_VERSION } from './store/codec.ts';
 import type { Logger } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+
+/** Newest version that this release reads, of everything that other releases read too; `zring upgrade` compares them. */
+const FORMATS = {
+  index: FORMAT_VERSION,
+  map: MAP_VERSION,
+  peer: PEER_PROTOCOL_VERSION,
+  properties: COPY_VERSION,
+  record: RECORD_VERSION,
+  stream: DIR_STREAM_VERSION,
+};
 
 /** What is in flight when a node stops gets this long to finish. */
 const STOP_GRACE_MS = 30_000;
@@ -123,6 +138,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     instance: randomUUID(),
     config: first,
     release: RELEASE,
+    formats: FORMATS,
     coordinator,
     driver,
     transport: peers,

@@ -3,7 +3,7 @@ import { defineCommand } from 'citty';
 import type { DatasetStatus } from '../admin/types.ts';
 import { ZringError } from '../common/errors.ts';
 import { connectAdmin, connectionArgs } from './admin-client.ts';
-import { formatTable, print, printJson } from './output.ts';
+import { formatTable, print, printError, printJson } from './output.ts';
 
 export const bucketsCommand = defineCommand({
   meta: { name: 'buckets', description: 'Every bucket with owner, home, term and phase' },
@@ -33,8 +33,12 @@ export const explainCommand = defineCommand({
   args: { ...connectionArgs, bucket: { type: 'positional', required: true, description: 'Bucket name' } },
   async run({ args }) {
     const answer = await connectAdmin(args).get(`/explain/${encodeURIComponent(args.bucket)}`);
-    if (args.json) return printJson(answer);
-    for (const line of flatten('', answer)) print(line);
+    if (args.json) printJson(answer);
+    else for (const line of flatten('', answer)) print(line);
+    // What is known of a name that no bucket has is worth seeing, and yet a mistake more often than not.
+    if ((answer as { record: unknown }).record === null) {
+      printError(new ZringError('DATASET_MISSING', `the node that was asked has no record of ${args.bucket}`));
+    }
   },
 });
 

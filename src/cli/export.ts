@@ -42,14 +42,20 @@ export const exportCommand = defineCommand({
     const concurrency = parseConcurrency(args.concurrency);
     await mkdir(args.folder, { recursive: true });
     const progress = new Progress('export');
-    await forEachLimited(list(session, args.bucket, args.prefix), concurrency, async (object) => {
-      try {
-        await exportObject(session, args.bucket, object, args.folder, progress);
-      } catch (error) {
-        progress.failed(object.key, error);
-      }
-    });
-    session.close();
+    try {
+      await forEachLimited(list(session, args.bucket, args.prefix), concurrency, async (object) => {
+        try {
+          await exportObject(session, args.bucket, object, args.folder, progress);
+        } catch (error) {
+          progress.failed(object.key, error);
+        }
+      });
+    } catch (error) {
+      progress.abandon();
+      throw error;
+    } finally {
+      session.close();
+    }
     const summary = progress.finish();
     if (args.json) printJson({ ...summary, failures: progress.failures });
     else if (summary.failed === 0) print(`s3://${args.bucket}/${args.prefix} is in ${args.folder}`);

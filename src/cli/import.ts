@@ -43,14 +43,20 @@ export const importCommand = defineCommand({
     }
     await ensureBucket(session, args.bucket);
     const progress = new Progress('import');
-    await forEachLimited(walk(args.folder, args.folder, args.prefix, progress), concurrency, async (file) => {
-      try {
-        await importFile(session, args.bucket, file, progress);
-      } catch (error) {
-        progress.failed(file.path, error);
-      }
-    });
-    session.close();
+    try {
+      await forEachLimited(walk(args.folder, args.folder, args.prefix, progress), concurrency, async (file) => {
+        try {
+          await importFile(session, args.bucket, file, progress);
+        } catch (error) {
+          progress.failed(file.path, error);
+        }
+      });
+    } catch (error) {
+      progress.abandon();
+      throw error;
+    } finally {
+      session.close();
+    }
     const summary = progress.finish();
     if (args.json) printJson({ ...summary, failures: progress.failures });
     else if (summary.failed === 0) print(`${args.folder} is in s3://${args.bucket}/${args.prefix}`);

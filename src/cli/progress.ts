@@ -65,6 +65,12 @@ export class Progress {
     };
   }
 
+  /** The work itself could not go on. */
+  abandon(): void {
+    clearInterval(this.#timer);
+    if (this.#terminal) process.stderr.write('\n');
+  }
+
   #draw(): void {
     const ms = Date.now() - this.#startedMs;
     const rate = formatBytes(Math.round(this.#bytes / Math.max(ms / 1000, 0.001)));

@@ -53,6 +53,15 @@ describe('import and export', part('redis-server'), () => {
     return { code, summary: JSON.parse(output) };
   }
 
+  test('a bucket that is not there ends the export', async () => {
+    const child = start('export', 'no-such-bucket', join(work, 'nothing'));
+    let errors = '';
+    child.stderr?.on('data', (chunk) => (errors += chunk));
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.equal(code, 1);
+    assert.match(errors, /NoSuchBucket/);
+  });
+
   test('a tree there and back, and again with nothing to do', async () => {
     const tree = join(work, 'tree');
     await mkdir(join(tree, 'deep/er'), { recursive: true });

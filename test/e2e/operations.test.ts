@@ -61,7 +61,9 @@ describe('operations', part('redis-server'), () => {
   test('explain tells record, ring and copy; an unknown bucket is an error', async () => {
     assert.match((await zring('explain', 'ops-a')).stdout, /record\.owner: [abc]\n[\s\S]*preference\.0: [abc]\n/);
     const unknown = await zring('explain', 'nothing-here');
-    assert.match(unknown.stdout + unknown.stderr, /nothing-here/);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /no record of nothing-here \[DATASET_MISSING\]/);
+    assert.match(unknown.stdout, /home: [abc]\n/);
   });
 
   test('move pins a bucket to a node and its data follows; unpin brings it home', async () => {
@@ -185,6 +187,9 @@ describe('operations', part('redis-server'), () => {
   test('upgrade says that every node reads the formats in use', async () => {
     const { stdout, code } = await zring('upgrade');
     assert.equal(code, 0);
+    for (const format of ['index', 'peer', 'properties', 'record']) {
+      assert.match(stdout, new RegExp(`^${format} +1 +-$`, 'm'));
+    }
     assert.match(stdout, /nothing to do/);
   });
 
