@@ -39,6 +39,8 @@ export interface ClusterOptions {
   /** Merged into the file below its top level, e.g. `{ rebalance: { mode: 'background' } }`. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly poolMiB?: number;
+  /** Where its folder is made; default: in memory where there is a tmpfs. */
+  readonly base?: string;
   /** TLS on all three listeners, mutual on the peer listener. */
   readonly tls?: Required<TlsFiles>;
 }
@@ -103,7 +105,7 @@ export interface TestCluster {
 }
 
 export async function startCluster(options: ClusterOptions): Promise<TestCluster> {
-  const folder = await mkdtemp(join(STORAGE_BASE, 'zring-cluster-'));
+  const folder = await mkdtemp(join(options.base ?? STORAGE_BASE, 'zring-cluster-'));
   const configPath = join(folder, 'zring.yaml');
   const redis = options.coordinator === 'embedded' ? null : await startRedis();
   const nodes: TestNode[] = [];
