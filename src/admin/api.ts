@@ -80,6 +80,7 @@ async function clusterStatus(deps: AdminApiDeps): Promise<ClusterStatus> {
       kind: deps.coordinator.kind,
       available: status.coordinatorAvailable,
       complete: status.catalog.complete,
+      incarnation: status.catalog.incarnation,
     },
     nodes: nodeStatuses(map, leases, deps),
     ready: readiness(deps),

@@ -29,7 +29,13 @@ export interface ClusterStatus {
   readonly cluster: string;
   readonly epoch: number;
   readonly revision: number;
-  readonly coordinator: { readonly kind: string; readonly available: boolean; readonly complete: boolean };
+  readonly coordinator: {
+    readonly kind: string;
+    readonly available: boolean;
+    readonly complete: boolean;
+    /** Changes when the coordinator lost what it held; '' before it was first reached. */
+    readonly incarnation: string;
+  };
   /** Null while the coordinator cannot be asked: then only this node is described. */
   readonly nodes: readonly NodeStatus[];
   readonly ready: ReadyAnswer;

@@ -57,9 +57,10 @@ describe('Redis lost under load', part('redis-server'), () => {
       await load.moreWrites(20);
 
       const flushed = await snapshotOf(cluster);
+      const { incarnation } = (await cluster.status('a')).coordinator;
       await cluster.redis?.command('FLUSHALL');
       await load.moreWrites(50);
-      await recovered(cluster);
+      await recovered(cluster, incarnation);
       assert.deepEqual(regressions(flushed, await snapshotOf(cluster)), [], 'nothing went back after the flush');
       await cluster.client('c').send(new CreateBucketCommand({ Bucket: 'loss-after' }));
       await load.moreWrites(20);
@@ -89,12 +90,13 @@ async function snapshotOf(cluster: TestCluster): Promise<Snapshot> {
   return { epoch, datasets: await cluster.datasets('a') };
 }
 
-/** Every node sees the coordinator, and a catalog that is complete again. */
-async function recovered(cluster: TestCluster): Promise<void> {
+/** Every node sees the coordinator, and a catalog that is complete again: in another incarnation, once one was lost. */
+async function recovered(cluster: TestCluster, lost?: string): Promise<void> {
   for (const { id } of cluster.nodes) {
     await cluster.until(
       () => cluster.status(id),
-      ({ coordinator, ready }) => coordinator.available && coordinator.complete && ready.ready,
+      ({ coordinator, ready }) =>
+        coordinator.available && coordinator.complete && coordinator.incarnation !== lost && ready.ready,
       `node ${id} to have recovered`,
     );
   }
