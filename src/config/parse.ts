@@ -144,6 +144,7 @@ function toConfig(checked: CheckedConfig, path: string, raw: Tree): Config {
       bandwidthBytesPerSecond: checked.rebalance.bandwidth,
     },
     retention: { priorCopyMs: checked.retention.priorCopy },
+    defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
     log: checked.log,
     mapContentHash: mapContentHash(raw, { name, copies, leaseMs: lease }, nodes),
   };
@@ -155,6 +156,8 @@ function toCredential(credential: CheckedConfig['credentials'][number]): Credent
     secretKeys: credential.secretKey,
     displayName: credential.displayName ?? credential.accessKey,
     canonicalId: credential.canonicalId ?? defaultCanonicalId(credential.accessKey),
+    email: null,
+    account: credential.canonicalId ?? defaultCanonicalId(credential.accessKey),
     allow: credential.allow,
   };
 }

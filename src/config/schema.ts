@@ -293,11 +293,11 @@ function credentialSection({ readSecret }: SchemaContext) {
     ),
     actions: scalar(
       {
-        type: '`*`, `read` or `write`',
+        type: '`*`, `read`, `write` or `create`',
         effect: 'live',
-        text: '`read`: get and list. `write`: everything that changes. `*`: both.',
+        text: '`read`: get and list. `write`: everything that changes. `create`: make buckets, which it then owns. `*`: all.',
       },
-      oneOf('*', 'read', 'write'),
+      oneOf('*', 'read', 'write', 'create'),
     ),
   });
   return z.strictObject({

@@ -37,7 +37,11 @@ export interface Credential {
   readonly secretKeys: readonly string[];
   readonly displayName: string;
   readonly canonicalId: string;
-  /** `buckets`: glob; `actions`: '*', 'read' or 'write'. */
+  /** Grants of ACLs may name the user by it. */
+  readonly email: string | null;
+  /** The account of `arn:aws:iam::ACCOUNT:user/DISPLAYNAME` in bucket policies. */
+  readonly account: string;
+  /** `buckets`: glob; `actions`: '*', 'read', 'write' or 'create' (make buckets, which it then owns). */
   readonly allow: readonly { readonly buckets: string; readonly actions: string }[];
 }
 
@@ -76,6 +80,12 @@ export interface Config {
   readonly retention: {
     /** How long a prior owner keeps its copy after a handoff, so that moving back is an increment. */
     readonly priorCopyMs: number;
+  };
+  readonly defaults: {
+    /** Object ownership of buckets that set none. */
+    readonly objectOwnership: 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter';
+    /** Length of a lifecycle "day"; shorter only for tests. */
+    readonly lifecycleDayMs: number;
   };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' };
   /** SHA-256 of the canonical map content (nodes and map settings) before `${ENV}` expansion. */

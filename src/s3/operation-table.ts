@@ -36,7 +36,7 @@ function later<const R extends Row>(row: R) {
   return { select: [], parameters: [], body: 'none' as BodyKind, ...row, implemented: false as const };
 }
 
-/** A bucket document read, written or removed under its own sub-resource; none of them is built yet. */
+/** A bucket document read, written or removed under its own sub-resource. */
 function bucketGet(name: string, ...parameters: string[]) {
   return later({ method: 'GET', scope: 'bucket', action: 'read', select: [name], parameters });
 }
@@ -45,6 +45,15 @@ function bucketPut(name: string, ...parameters: string[]) {
 }
 function bucketDelete(name: string, ...parameters: string[]) {
   return later({ method: 'DELETE', scope: 'bucket', action: 'write', select: [name], parameters });
+}
+function builtGet<const N extends string>(scope: 'bucket' | 'object', name: N, ...parameters: string[]) {
+  return built({ method: 'GET', scope, action: 'read', select: [name], parameters });
+}
+function builtPut<const N extends string>(scope: 'bucket' | 'object', name: N, ...parameters: string[]) {
+  return built({ method: 'PUT', scope, action: 'write', body: 'xml', select: [name], parameters });
+}
+function builtDelete<const N extends string>(scope: 'bucket' | 'object', name: N, ...parameters: string[]) {
+  return built({ method: 'DELETE', scope, action: 'write', select: [name], parameters });
 }
 function objectGet(name: string, ...parameters: string[]) {
   return later({ method: 'GET', scope: 'object', action: 'read', select: [name], parameters });
@@ -177,50 +186,71 @@ export const OPERATIONS = {
     parameters: ['max-parts', 'part-number-marker', 'encoding-type'],
   }),
 
+  // settings of buckets and objects
+  GetBucketAcl: builtGet('bucket', 'acl'),
+  PutBucketAcl: builtPut('bucket', 'acl'),
+  GetBucketCors: builtGet('bucket', 'cors'),
+  PutBucketCors: builtPut('bucket', 'cors'),
+  DeleteBucketCors: builtDelete('bucket', 'cors'),
+  GetBucketEncryption: builtGet('bucket', 'encryption'),
+  PutBucketEncryption: builtPut('bucket', 'encryption'),
+  DeleteBucketEncryption: builtDelete('bucket', 'encryption'),
+  GetBucketLifecycleConfiguration: builtGet('bucket', 'lifecycle'),
+  PutBucketLifecycleConfiguration: builtPut('bucket', 'lifecycle'),
+  DeleteBucketLifecycle: builtDelete('bucket', 'lifecycle'),
+  GetBucketOwnershipControls: builtGet('bucket', 'ownershipControls'),
+  PutBucketOwnershipControls: builtPut('bucket', 'ownershipControls'),
+  DeleteBucketOwnershipControls: builtDelete('bucket', 'ownershipControls'),
+  GetBucketPolicy: builtGet('bucket', 'policy'),
+  PutBucketPolicy: builtPut('bucket', 'policy'),
+  DeleteBucketPolicy: builtDelete('bucket', 'policy'),
+  GetBucketPolicyStatus: builtGet('bucket', 'policyStatus'),
+  GetBucketRequestPayment: builtGet('bucket', 'requestPayment'),
+  GetBucketTagging: builtGet('bucket', 'tagging'),
+  PutBucketTagging: builtPut('bucket', 'tagging'),
+  DeleteBucketTagging: builtDelete('bucket', 'tagging'),
+  PutBucketVersioning: builtPut('bucket', 'versioning'),
+  GetObjectLockConfiguration: builtGet('bucket', 'object-lock'),
+  PutObjectLockConfiguration: builtPut('bucket', 'object-lock'),
+  GetPublicAccessBlock: builtGet('bucket', 'publicAccessBlock'),
+  PutPublicAccessBlock: builtPut('bucket', 'publicAccessBlock'),
+  DeletePublicAccessBlock: builtDelete('bucket', 'publicAccessBlock'),
+  GetObjectAcl: builtGet('object', 'acl', 'versionId'),
+  PutObjectAcl: builtPut('object', 'acl', 'versionId'),
+  GetObjectLegalHold: builtGet('object', 'legal-hold', 'versionId'),
+  PutObjectLegalHold: builtPut('object', 'legal-hold', 'versionId'),
+  GetObjectRetention: builtGet('object', 'retention', 'versionId'),
+  PutObjectRetention: builtPut('object', 'retention', 'versionId'),
+  GetObjectTagging: builtGet('object', 'tagging', 'versionId'),
+  PutObjectTagging: builtPut('object', 'tagging', 'versionId'),
+  DeleteObjectTagging: built({
+    method: 'DELETE',
+    scope: 'object',
+    action: 'write',
+    select: ['tagging'],
+    parameters: ['versionId'],
+  }),
+  RenameObject: builtPut('object', 'renameObject'),
+  PostObject: built({ method: 'POST', scope: 'bucket', action: 'write', body: 'form' }),
+  /** A preflight; answered for buckets too. Comes without credentials. */
+  OptionsObject: built({ method: 'OPTIONS', scope: 'object', action: 'read' }),
+
   // not built yet: bucket documents
   GetBucketAbac: bucketGet('abac'),
   PutBucketAbac: bucketPut('abac'),
   GetBucketAccelerateConfiguration: bucketGet('accelerate'),
   PutBucketAccelerateConfiguration: bucketPut('accelerate'),
-  GetBucketAcl: bucketGet('acl'),
-  PutBucketAcl: bucketPut('acl'),
-  GetBucketCors: bucketGet('cors'),
-  PutBucketCors: bucketPut('cors'),
-  DeleteBucketCors: bucketDelete('cors'),
-  GetBucketEncryption: bucketGet('encryption'),
-  PutBucketEncryption: bucketPut('encryption'),
-  DeleteBucketEncryption: bucketDelete('encryption'),
-  GetBucketLifecycleConfiguration: bucketGet('lifecycle'),
-  PutBucketLifecycleConfiguration: bucketPut('lifecycle'),
-  DeleteBucketLifecycle: bucketDelete('lifecycle'),
   GetBucketLogging: bucketGet('logging'),
   PutBucketLogging: bucketPut('logging'),
   GetBucketNotificationConfiguration: bucketGet('notification'),
   PutBucketNotificationConfiguration: bucketPut('notification'),
-  GetBucketOwnershipControls: bucketGet('ownershipControls'),
-  PutBucketOwnershipControls: bucketPut('ownershipControls'),
-  DeleteBucketOwnershipControls: bucketDelete('ownershipControls'),
-  GetBucketPolicy: bucketGet('policy'),
-  PutBucketPolicy: bucketPut('policy'),
-  DeleteBucketPolicy: bucketDelete('policy'),
-  GetBucketPolicyStatus: bucketGet('policyStatus'),
   GetBucketReplication: bucketGet('replication'),
   PutBucketReplication: bucketPut('replication'),
   DeleteBucketReplication: bucketDelete('replication'),
-  GetBucketRequestPayment: bucketGet('requestPayment'),
   PutBucketRequestPayment: bucketPut('requestPayment'),
-  GetBucketTagging: bucketGet('tagging'),
-  PutBucketTagging: bucketPut('tagging'),
-  DeleteBucketTagging: bucketDelete('tagging'),
-  PutBucketVersioning: bucketPut('versioning'),
   GetBucketWebsite: bucketGet('website'),
   PutBucketWebsite: bucketPut('website'),
   DeleteBucketWebsite: bucketDelete('website'),
-  GetObjectLockConfiguration: bucketGet('object-lock'),
-  PutObjectLockConfiguration: bucketPut('object-lock'),
-  GetPublicAccessBlock: bucketGet('publicAccessBlock'),
-  PutPublicAccessBlock: bucketPut('publicAccessBlock'),
-  DeletePublicAccessBlock: bucketDelete('publicAccessBlock'),
   // with an id, one of many; without, the list
   ListBucketAnalyticsConfigurations: bucketGet('analytics', 'continuation-token'),
   GetBucketAnalyticsConfiguration: later({
@@ -282,30 +312,14 @@ export const OPERATIONS = {
   UpdateBucketMetadataJournalTableConfiguration: bucketPut('metadataJournalTable'),
   // others on a bucket
   CreateSession: bucketGet('session'),
-  PostObject: later({ method: 'POST', scope: 'bucket', action: 'write', body: 'form' }),
+
+  // not built yet: objects
   WriteGetObjectResponse: later({
     method: 'POST',
     scope: 'object',
     action: 'write',
     body: 'object',
     header: 'x-amz-request-route',
-  }),
-
-  // not built yet: objects
-  GetObjectAcl: objectGet('acl', 'versionId'),
-  PutObjectAcl: objectPut('acl', 'versionId'),
-  GetObjectLegalHold: objectGet('legal-hold', 'versionId'),
-  PutObjectLegalHold: objectPut('legal-hold', 'versionId'),
-  GetObjectRetention: objectGet('retention', 'versionId'),
-  PutObjectRetention: objectPut('retention', 'versionId'),
-  GetObjectTagging: objectGet('tagging', 'versionId'),
-  PutObjectTagging: objectPut('tagging', 'versionId'),
-  DeleteObjectTagging: later({
-    method: 'DELETE',
-    scope: 'object',
-    action: 'write',
-    select: ['tagging'],
-    parameters: ['versionId'],
   }),
   GetObjectTorrent: objectGet('torrent'),
   RestoreObject: later({
@@ -324,7 +338,6 @@ export const OPERATIONS = {
     select: ['select'],
     parameters: ['select-type'],
   }),
-  RenameObject: objectPut('renameObject'),
   UpdateObjectEncryption: objectPut('encryption', 'versionId'),
   ListObjectAnnotations: objectGet(
     'annotation',
@@ -348,6 +361,4 @@ export const OPERATIONS = {
     select: ['annotation'],
     parameters: ['annotationName', 'versionId'],
   }),
-  /** A preflight; answered for buckets too. Comes without credentials. */
-  OptionsObject: later({ method: 'OPTIONS', scope: 'object', action: 'read' }),
 } as const satisfies Record<string, OperationSpec>;

@@ -14,6 +14,7 @@ import { NOT_OWNER_STATUS } from '../routing/hop.ts';
 import { refuseNotOwner } from '../routing/refuse-not-owner.ts';
 import { type Routed, type RouteOptions, route } from '../routing/route.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { createAuthorizer } from './access/authorizer.ts';
 import { mayAct } from './authorize.ts';
 import { S3Error, toS3Error } from './errors.ts';
 import { checkExpectedOwner, readBucketDocument } from './handlers/bucket-document.ts';
@@ -233,7 +234,17 @@ async function serve(
       unwatch = endWhenTaken(exchange, held);
       const expected = headers['x-amz-expected-bucket-owner'];
       if (expected !== undefined) checkExpectedOwner(readBucketDocument(held.store), expected);
-      const running = row.run({ ...context, dataset: held });
+      const authorizer = createAuthorizer({
+        bucket,
+        store: held.store,
+        identity: auth.identity,
+        headers,
+        query: target.query,
+        remoteAddress: exchange.origin.address,
+        secureTransport: exchange.origin.secure,
+        nowMs: services.clock.wallMs(),
+      });
+      const running = row.run({ ...context, dataset: held, authorizer });
       work = running;
       answer = row.slow ? await answerSlowly(running, lateError(services, exchange, progress), timing) : await running;
     }

@@ -17,9 +17,11 @@ export interface Target {
 }
 
 export interface Identity {
+  /** '' = nobody: the request carried no credentials. */
   readonly accessKey: string;
   readonly displayName: string;
   readonly canonicalId: string;
+  readonly account: string;
   /** Rules of the credential as configured. */
   readonly allow: readonly { readonly buckets: string; readonly actions: string }[];
 }

@@ -117,7 +117,8 @@ export function decodeObject(key: string, bytes: Buffer, checksums: ChecksumSour
   const blobs = Array.from({ length: record.count() }, () => readBlob(record, checksums));
   const partSizes = flags & OBJECT_PARTS ? Array.from({ length: record.count() }, () => record.number()) : null;
   record.end();
-  return { key, sequence, term, size, modifiedMs, etag, blobs, partSizes, attributes };
+  const versionId = null;
+  return { key, versionId, deleteMarker: false, sequence, term, size, modifiedMs, etag, blobs, partSizes, attributes };
 }
 
 export interface FileRow {

@@ -130,6 +130,8 @@ export class Multipart {
     const forgotten = this.#forgettable(commit);
     const entry: ObjectEntry = {
       key,
+      versionId: null,
+      deleteMarker: false,
       sequence: commit.sequence,
       term: commit.term,
       size: chosen.reduce((sum, part) => sum + part.size, 0),

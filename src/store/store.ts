@@ -21,21 +21,27 @@ import { listPage, startAfterKey } from './listing.ts';
 import { Multipart } from './multipart.ts';
 import { Sweeper } from './sweep.ts';
 import type {
+  AnnotateRequest,
   Blob,
   BlobWriter,
   CompleteRequest,
   CopyRequest,
   ListRequest,
   ListResult,
+  ListVersionsRequest,
+  ListVersionsResult,
   ObjectEntry,
   OpenStoreOptions,
   PartInfo,
   PutRequest,
+  RemoveRequest,
+  RemoveResult,
+  RenameRequest,
   Store,
   StoreStats,
   UploadInfo,
   VerifyProgress,
-  WriteCondition,
+  Versioning,
 } from './types.ts';
 import { verifyStore } from './verify.ts';
 
@@ -281,22 +287,60 @@ export class LocalStore implements Store {
   ): ObjectEntry {
     for (const blob of previous?.blobs ?? []) commit.references.drop(blob);
     const modifiedMs = Math.max((previous?.modifiedMs ?? 0) + 1, commit.nowMs);
-    const entry: ObjectEntry = { ...content, sequence: commit.sequence, term: commit.term, modifiedMs };
+    const entry: ObjectEntry = {
+      ...content,
+      versionId: null,
+      deleteMarker: false,
+      sequence: commit.sequence,
+      term: commit.term,
+      modifiedMs,
+    };
     commit.putObject(entry, previous);
     return entry;
   }
 
-  async remove(key: string, condition?: WriteCondition): Promise<ObjectEntry | null> {
+  latest(key: string): ObjectEntry | null {
+    return this.head(key);
+  }
+
+  version(key: string, versionId: string | null): ObjectEntry | null {
+    return versionId === null ? this.head(key) : null;
+  }
+
+  listVersions({ prefix, delimiter, afterKey, limit }: ListVersionsRequest): ListVersionsResult {
+    const page = this.list({ prefix, delimiter, after: afterKey, limit });
+    const versions = page.entries.map((entry) => ({ entry, isLatest: true, noncurrentSinceMs: null }));
+    return { versions, commonPrefixes: page.commonPrefixes, next: page.next === null ? null : { key: page.next } };
+  }
+
+  versioning(): Versioning {
+    return 'off';
+  }
+
+  async setVersioning(_state: 'enabled' | 'suspended'): Promise<void> {
+    throw new ZringError('INTERNAL', 'not built');
+  }
+
+  async annotate(_request: AnnotateRequest): Promise<ObjectEntry> {
+    throw new ZringError('INTERNAL', 'not built');
+  }
+
+  async rename(_request: RenameRequest): Promise<ObjectEntry> {
+    throw new ZringError('INTERNAL', 'not built');
+  }
+
+  async remove({ key, condition, check }: RemoveRequest): Promise<RemoveResult> {
     return this.#commit((commit) => {
       const previous = commit.object(key);
       checkCondition(key, previous, condition);
       if (!previous) {
         commit.unchanged();
-        return null;
+        return { removed: null, marker: null };
       }
+      check?.(previous);
       for (const blob of previous.blobs) commit.references.drop(blob);
       commit.removeObject(previous);
-      return previous;
+      return { removed: previous, marker: null };
     });
   }
 

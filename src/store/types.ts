@@ -12,8 +12,13 @@ export interface Blob {
   readonly inline: boolean;
 }
 
+/** One version of an object, or a delete marker. */
 export interface ObjectEntry {
   readonly key: string;
+  /** null = the null version: written while versioning was off or suspended. */
+  readonly versionId: string | null;
+  /** Without size, etag, blobs and attributes of its own; never what `head` returns. */
+  readonly deleteMarker: boolean;
   readonly sequence: number;
   readonly term: Term;
   readonly size: number;
@@ -56,6 +61,8 @@ export interface PutRequest {
 
 export interface CopyRequest {
   readonly source: string;
+  /** Absent = the current version. */
+  readonly sourceVersion?: string | null;
   /** Fails with PRECONDITION_FAILED when the source is no longer this one. */
   readonly sourceSequence: number;
   readonly key: string;
@@ -63,6 +70,70 @@ export interface CopyRequest {
   /** Defaults to the source's. */
   readonly etag?: string;
   readonly condition?: WriteCondition;
+}
+
+/** off: never enabled. Once enabled it can only be suspended and enabled again. */
+export type Versioning = 'off' | 'enabled' | 'suspended';
+
+export interface RemoveRequest {
+  readonly key: string;
+  /**
+   * Absent: a plain delete (removes the object when versioning is off, else puts a delete marker on top; suspended: in
+   * place of the null version). Present: removes this version for good; null = the null version.
+   */
+  readonly version?: string | null;
+  /** Against the current version, or the named one. */
+  readonly condition?: WriteCondition;
+  /** Called inside the commit with what would be destroyed for good, and only then; throws to keep it. */
+  readonly check?: (victim: ObjectEntry) => void;
+}
+
+export interface RemoveResult {
+  /** Destroyed for good; null when there was nothing, or it lives on as a noncurrent version. */
+  readonly removed: ObjectEntry | null;
+  /** The delete marker that was put on top. */
+  readonly marker: ObjectEntry | null;
+}
+
+export interface AnnotateRequest {
+  readonly key: string;
+  /** Absent = the current version; null = the null version. */
+  readonly version?: string | null;
+  /** Called inside the commit; returns the new bag; throws to change nothing. Etag, size and modifiedMs stay. */
+  change(entry: ObjectEntry): Record<string, unknown>;
+}
+
+export interface RenameRequest {
+  readonly source: string;
+  readonly key: string;
+  /** Against the source, inside the commit. */
+  readonly sourceCondition?: WriteCondition;
+  readonly condition?: WriteCondition;
+}
+
+export interface ListVersionsRequest {
+  readonly prefix: string;
+  readonly delimiter: string;
+  /** Exclusive start; a common prefix skips everything below it. '' = from the beginning. */
+  readonly afterKey: string;
+  /** Of `afterKey`: go on behind this version (null = the null version); absent: behind all versions of the key. */
+  readonly afterVersion?: string | null;
+  readonly limit: number;
+}
+
+export interface ListedVersion {
+  readonly entry: ObjectEntry;
+  readonly isLatest: boolean;
+  /** When it stopped being the latest: modifiedMs of the version above it; null for the latest. */
+  readonly noncurrentSinceMs: number | null;
+}
+
+export interface ListVersionsResult {
+  /** By key, and of one key the newest first; delete markers among them. */
+  readonly versions: readonly ListedVersion[];
+  readonly commonPrefixes: readonly string[];
+  /** Pass as afterKey and afterVersion; version absent behind a common prefix. */
+  readonly next: { readonly key: string; readonly version?: string | null } | null;
 }
 
 export interface ListRequest {
@@ -109,7 +180,9 @@ export interface CompleteRequest {
 }
 
 export interface StoreStats {
+  /** Current objects. */
   readonly objects: number;
+  /** Of all versions. */
   readonly bytes: number;
   readonly uploads: number;
   readonly sequence: number;
@@ -128,7 +201,12 @@ export interface Store {
   readonly readonly: boolean;
   readonly term: Term | null;
 
+  /** The current object; null when there is none or the latest version is a delete marker. */
   head(key: string): ObjectEntry | null;
+  /** The latest version, delete markers included. */
+  latest(key: string): ObjectEntry | null;
+  /** One version, delete markers included; null = the null version. */
+  version(key: string, versionId: string | null): ObjectEntry | null;
   /**
    * Bytes [start, end] inclusive of the object; checksums verified; a mismatch destroys the stream with STORAGE_CORRUPT.
    * An entry that was replaced or removed a while ago gives OBJECT_MISSING: look it up and read it in one go. A range
@@ -138,15 +216,23 @@ export interface Store {
   /** The whole body when it is small and inline, else null. For the fast path. */
   readInline(entry: ObjectEntry): Buffer | null;
   list(request: ListRequest): ListResult;
+  listVersions(request: ListVersionsRequest): ListVersionsResult;
+  /** Nothing at all: no version and no delete marker. */
   isEmpty(): boolean;
+
+  versioning(): Versioning;
+  setVersioning(state: 'enabled' | 'suspended'): Promise<void>;
 
   /** `sizeHint` null = unknown length. */
   beginBlob(sizeHint: number | null): BlobWriter;
   put(request: PutRequest): Promise<ObjectEntry>;
   /** Same dataset, no bytes moved. */
   copy(request: CopyRequest): Promise<ObjectEntry>;
-  /** Resolves with what was removed, or null when there was nothing. */
-  remove(key: string, condition?: WriteCondition): Promise<ObjectEntry | null>;
+  remove(request: RemoveRequest): Promise<RemoveResult>;
+  /** Changes attributes of one version without writing a new one. OBJECT_MISSING when there is none. */
+  annotate(request: AnnotateRequest): Promise<ObjectEntry>;
+  /** Moves the current object to another key in one commit, no bytes moved. Only while versioning is off. */
+  rename(request: RenameRequest): Promise<ObjectEntry>;
 
   createUpload(key: string, attributes: Record<string, unknown>): Promise<UploadInfo>;
   upload(uploadId: string, key: string): UploadInfo | null;
@@ -174,7 +260,7 @@ export interface Store {
   completeUpload(request: CompleteRequest): Promise<ObjectEntry>;
   abortUpload(uploadId: string, key: string): Promise<void>;
 
-  /** Bucket-level documents (settings, later policy, CORS …), by name. */
+  /** Bucket-level documents (settings, policy, CORS …), by name. Parsed once and shared: never change what it returns. */
   document(name: string): unknown;
   setDocument(name: string, value: unknown): Promise<void>;
 

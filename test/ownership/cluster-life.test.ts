@@ -40,7 +40,7 @@ test('an empty dataset whose removal cannot reach the coordinator serves on', as
   const owner = await cluster.create('photos');
   await cluster.put(owner, 'photos', 'k', 'v');
   const held = await cluster.own(owner).access.enter('photos', 'delete');
-  await held.store.remove('k');
+  await held.store.remove({ key: 'k' });
   held.release();
   cluster.memory.setAvailable(false);
   await assert.rejects(cluster.own(owner).access.remove('photos'), { code: 'COORDINATOR_UNAVAILABLE' });

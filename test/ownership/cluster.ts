@@ -99,6 +99,7 @@ export class TestCluster {
       tls: { s3: null, peer: null, admin: null },
       storage: { minFreePercent: 0, minFreeBytes },
       rebalance: { mode, concurrency: 4, bandwidthBytesPerSecond: null },
+      defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
       retention: { priorCopyMs },
       log: { level: 'info' },
       mapContentHash: `${this.members.join()} ${[...this.draining].join()}`.replace(/[^a-z0-9]/g, '-').padEnd(64, '0'),

@@ -102,7 +102,7 @@ test('deleted datasets and retired copies leave the pool as it was', async () =>
   await cluster.until('moved', () => cluster.ownerOf('photos') === to);
   await cluster.until('retired', () => cluster.own(from).status().copies.length === 0);
   const held = await cluster.own(to).access.enter('photos', 'delete');
-  await held.store.remove('k');
+  await held.store.remove({ key: 'k' });
   held.release();
   await cluster.own(to).access.remove('photos');
   await cluster.rounds(3);

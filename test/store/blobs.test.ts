@@ -111,7 +111,7 @@ describe('damage', () => {
     await rm(fileOf(entry));
     await assert.rejects(read(fixture.store, entry), { code: 'STORAGE_CORRUPT' });
     assert.equal((await fixture.store.verify()).damaged.length, 1);
-    await fixture.store.remove('k');
+    await fixture.store.remove({ key: 'k' });
   });
 
   it('of an inline object is found by its checksum', async () => {
@@ -153,7 +153,7 @@ describe('a reader', () => {
   it('of an entry that is long gone fails as missing, never as short', async () => {
     for (const size of [100, 100_000]) {
       const entry = await fixture.put('k', bytesOf(size));
-      await fixture.store.remove('k');
+      await fixture.store.remove({ key: 'k' });
       await fixture.store.sweepNow();
       await assert.rejects(async () => read(fixture.store, entry), { code: 'OBJECT_MISSING' });
     }

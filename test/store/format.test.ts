@@ -58,7 +58,7 @@ describe('the golden fixture of', async () => {
       assert.equal((await dataFiles(folder)).length, before.length - 1);
       const { sequence } = store.stats();
       assert.equal((await put(store, 'new', bytesOf(50_000))).sequence, sequence + 1);
-      await store.remove('file/one block');
+      await store.remove({ key: 'file/one block' });
       await store.sweepNow();
       assert.ok((await get(store, 'file/copy'))?.equals(bytesOf(3000, 3)));
       assert.deepEqual((await store.verify()).damaged, []);

@@ -75,7 +75,7 @@ it('a store that shares a full disk deletes as soon as there is a little room, a
   await assert.rejects(put(store, 'new', bytesOf(200_000)), { code: 'STORAGE_FULL' });
   assert.ok((await get(store, 'k3'))?.equals(bytesOf(200_000, 3)));
   await rm(reserve);
-  for (let n = 0; n < 20; n += 2) await store.remove(`k${n}`);
+  for (let n = 0; n < 20; n += 2) await store.remove({ key: `k${n}` });
   await store.sweepNow();
   assert.equal((await dataFiles(folder)).length, 10);
   await put(store, 'new', bytesOf(200_000));

@@ -60,14 +60,14 @@ describe('list', () => {
   });
   after(() => fixture.remove());
   beforeEach(async () => {
-    for (const name of listAll(store, { limit: 1000 })) await store.remove(name);
+    for (const name of listAll(store, { limit: 1000 })) await store.remove({ key: name });
   });
 
   it('is the model, for any keys, prefix, delimiter, start and page size', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(key, { maxLength: 40 }), fc.infiniteStream(text(3)), async (keys, texts) => {
         const present = listAll(store, { limit: 1000 });
-        await Promise.all(present.filter((name) => !keys.includes(name)).map((name) => store.remove(name)));
+        await Promise.all(present.filter((name) => !keys.includes(name)).map((name) => store.remove({ key: name })));
         await Promise.all(keys.map((name) => put(store, name, name)));
         const next = (): string => texts.next().value;
         for (let i = 0; i < 12; i++) {

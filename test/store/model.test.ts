@@ -30,7 +30,7 @@ const puts: fc.Arbitrary<Step> = fc.tuple(key, body).map(([target, bytes]) => as
 });
 
 const removes: fc.Arbitrary<Step> = key.map((target) => async (fixture, model) => {
-  const removed = await fixture.store.remove(target);
+  const removed = await fixture.store.remove({ key: target });
   assert.equal(removed !== null, model.objects.delete(target));
 });
 
@@ -127,7 +127,7 @@ it('any sequence of changes is what the model says', async () => {
         await agree(fixture, model);
         await fixture.reopen();
         await agree(fixture, model);
-        for (const target of model.objects.keys()) await fixture.store.remove(target);
+        for (const target of model.objects.keys()) await fixture.store.remove({ key: target });
         for (const [id, upload] of model.uploads) await fixture.store.abortUpload(id, upload.key);
         await fixture.store.sweepNow();
         assert.deepEqual(await dataFiles(fixture.folder), []);

@@ -80,7 +80,7 @@ describe('completing', () => {
     const { objects, bytes, uploads } = fixture.store.stats();
     assert.deepEqual({ objects, bytes, uploads }, { objects: 1, bytes: 320_030, uploads: 0 });
     assert.deepEqual((await fixture.store.verify()).damaged, []);
-    await fixture.store.remove('k');
+    await fixture.store.remove({ key: 'k' });
     await nothingLeft();
   });
 
@@ -190,9 +190,9 @@ describe('completing', () => {
     assert.equal((await fixture.get('k', { start, end: start + 9 }))?.toString(), 'part 7777;');
     const copy = await fixture.store.copy({ source: 'k', sourceSequence: entry.sequence, key: 'c', attributes: {} });
     assert.equal(copy.partSizes?.length, 10_000);
-    await fixture.store.remove('k');
+    await fixture.store.remove({ key: 'k' });
     assert.equal((await fixture.get('c'))?.length, text.length);
-    await fixture.store.remove('c');
+    await fixture.store.remove({ key: 'c' });
     await nothingLeft();
   });
 });

@@ -96,13 +96,15 @@ describe('conditions', () => {
     await assert.rejects(fixture.put('k', 'w', { ifNoneMatch: ['x', entry.etag] }), { code: 'PRECONDITION_FAILED' });
     await assert.rejects(fixture.put('new', 'w', { ifMatch: '*' }), { code: 'OBJECT_MISSING' });
     await assert.rejects(fixture.put('new', 'w', { ifMatch: [entry.etag] }), { code: 'OBJECT_MISSING' });
-    await assert.rejects(fixture.store.remove('k', { ifMatch: ['x'] }), { code: 'PRECONDITION_FAILED' });
+    await assert.rejects(fixture.store.remove({ key: 'k', condition: { ifMatch: ['x'] } }), {
+      code: 'PRECONDITION_FAILED',
+    });
     assert.equal((await fixture.get('k'))?.toString(), 'v');
     assert.equal(fixture.store.stats().sequence, entry.sequence);
     await fixture.put('k', 'w', { ifMatch: ['x', entry.etag] });
     await fixture.put('new', 'w', none);
     await fixture.put('k', 'v', { ifNoneMatch: ['x'] });
-    assert.ok(await fixture.store.remove('k', { ifMatch: '*' }));
+    assert.ok(await fixture.store.remove({ key: 'k', condition: { ifMatch: '*' } }));
   });
 
   for (const size of [10, 100_000]) {
@@ -152,11 +154,11 @@ describe('copy', () => {
       assert.equal(copy.etag, source.etag);
       assert.deepEqual(copy.attributes, { type: 'other' });
       assert.equal(copy.blobs[0]?.id, source.blobs[0]?.id);
-      await fixture.store.remove('source');
+      await fixture.store.remove({ key: 'source' });
       await fixture.store.sweepNow();
       assert.ok((await fixture.get('copy'))?.equals(bytesOf(size)));
       assert.equal(fixture.store.stats().bytes, size);
-      await fixture.store.remove('copy');
+      await fixture.store.remove({ key: 'copy' });
       await fixture.store.sweepNow();
       assert.deepEqual(await dataFiles(fixture.folder), []);
       assert.deepEqual((await fixture.store.verify()).damaged, []);
@@ -193,10 +195,10 @@ describe('copy', () => {
 describe('remove', () => {
   it('returns what was there, or null without a commit', async () => {
     const entry = await fixture.put('k', 'v');
-    assert.equal((await fixture.store.remove('k'))?.sequence, entry.sequence);
+    assert.equal((await fixture.store.remove({ key: 'k' })).removed?.sequence, entry.sequence);
     assert.equal(fixture.store.head('k'), null);
     const { sequence } = fixture.store.stats();
-    assert.equal(await fixture.store.remove('k'), null);
+    assert.equal((await fixture.store.remove({ key: 'k' })).removed, null);
     assert.equal(fixture.store.stats().sequence, sequence);
     assert.ok(fixture.store.isEmpty());
   });
@@ -233,7 +235,7 @@ describe('the guard', () => {
     const refused: readonly (() => Promise<unknown>)[] = [
       () => fixture.put('k', 'w'),
       () => fixture.put('big', bytesOf(100_000)),
-      () => fixture.store.remove('k'),
+      () => fixture.store.remove({ key: 'k' }),
       () => fixture.store.copy({ source: 'k', sourceSequence: sequence, key: 'c', attributes: {} }),
       () => fixture.store.createUpload('k', {}),
       () => fixture.store.abortUpload(upload.id, 'k'),

@@ -59,7 +59,7 @@ describe('after a crash', () => {
   it('a file whose object was dropped is deleted, with or without its unlink', async () => {
     for (const size of [50_000, 60_000]) await fixture.put(`k${size}`, bytesOf(size));
     const release = await fixture.store.pauseSweep();
-    await fixture.store.remove('k50000');
+    await fixture.store.remove({ key: 'k50000' });
     await fixture.put('k60000', 'small');
     for (const unlinked of [0, 1, 2]) {
       await crash();
@@ -144,7 +144,7 @@ describe('in use', () => {
     await fixture.put('k', bytesOf(50_000));
     const [name = ''] = await dataFiles(fixture.folder);
     const changes = watch(join(fixture.folder, 'data', name.slice(-2)));
-    await fixture.store.remove('k');
+    await fixture.store.remove({ key: 'k' });
     for await (const { filename } of changes) if (filename === name) break;
     assert.deepEqual(await dataFiles(fixture.folder), []);
   });
@@ -153,7 +153,7 @@ describe('in use', () => {
     await fixture.put('k', bytesOf(50_000));
     const blob = await putBlob(fixture.store, bytesOf(60_000));
     const releases = await Promise.all([fixture.store.pauseSweep(), fixture.store.pauseSweep()]);
-    await fixture.store.remove('k');
+    await fixture.store.remove({ key: 'k' });
     await assert.rejects(fixture.store.put({ key: 'k', blob, etag: '', attributes: {}, condition: { ifMatch: '*' } }));
     await fixture.store.sweepNow();
     assert.equal((await dataFiles(fixture.folder)).length, 2);

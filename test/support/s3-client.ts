@@ -36,6 +36,8 @@ export function credential(
     secretKeys: [`${accessKey}-secret`],
     displayName: accessKey,
     canonicalId: `id-${accessKey}`,
+    email: null,
+    account: `id-${accessKey}`,
     allow,
   };
 }

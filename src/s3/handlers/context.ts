@@ -5,6 +5,7 @@ import type { PeerTransport } from '../../common/peer.ts';
 import type { Config } from '../../config/types.ts';
 import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Authorizer } from '../access/authorizer.ts';
 import { invalidArgument } from '../errors.ts';
 import { openPayload, type Payload, type PayloadRequest, readWhole } from '../payload/reader.ts';
 import { withHoistedHeaders } from '../sigv4/presigned-query.ts';
@@ -33,6 +34,7 @@ export interface HandlerContext {
 
 export interface DatasetContext extends HandlerContext {
   readonly dataset: HeldDataset;
+  readonly authorizer: Authorizer;
 }
 
 /** `gate` says how the dataset is entered; `none`: the handler decides itself. */

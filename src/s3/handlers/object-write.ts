@@ -58,7 +58,7 @@ export async function removeObject(
   condition: WriteCondition | undefined,
 ): Promise<void> {
   try {
-    await context.dataset.store.remove(key, condition);
+    await context.dataset.store.remove({ key, ...(condition ? { condition } : {}) });
   } catch (error) {
     if (!isZringError(error, 'OBJECT_MISSING')) throw error;
   }

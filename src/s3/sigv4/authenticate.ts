@@ -218,6 +218,6 @@ function payloadOf(
 }
 
 function identityOf(credential: Credential): Identity {
-  const { accessKey, displayName, canonicalId, allow } = credential;
-  return { accessKey, displayName, canonicalId, allow };
+  const { accessKey, displayName, canonicalId, account, allow } = credential;
+  return { accessKey, displayName, canonicalId, account, allow };
 }

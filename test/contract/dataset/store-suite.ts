@@ -88,7 +88,7 @@ export function storeSuite(title: string, start: () => Promise<ContractHarness>)
       const there = await h.b.open(name, { id: name, readonly: false });
       store = await openStore(there.path, { term: { n: 2, node: 'b' } });
       await put(store, 'two', bytesOf(200_000, 2));
-      await store.remove('one');
+      await store.remove({ key: 'one' });
       await store.close();
       await h.b.setReadonly(name, true);
       await h.b.close(name);

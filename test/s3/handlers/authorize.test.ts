@@ -4,7 +4,7 @@ import { type Action, mayAct, maySee } from '../../../src/s3/authorize.ts';
 import type { Identity } from '../../../src/s3/types.ts';
 
 function identity(...allow: Identity['allow'][number][]): Identity {
-  return { accessKey: 'k', displayName: 'k', canonicalId: 'c', allow };
+  return { accessKey: 'k', displayName: 'k', canonicalId: 'c', account: 'c', allow };
 }
 
 const CASES: { name: string; allow: Identity['allow']; bucket: string; action: Action; expected: boolean }[] = [

@@ -9,6 +9,8 @@ export const EXAMPLE: Credential = {
   secretKeys: ['wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'],
   displayName: 'example',
   canonicalId: 'example-id',
+  email: null,
+  account: 'example-id',
   allow: [{ buckets: '*', actions: '*' }],
 };
 

@@ -1,0 +1,16 @@
+// GetBucketCors, PutBucketCors, DeleteBucketCors.
+import { S3Error } from '../errors.ts';
+import type { S3Response } from '../types.ts';
+import type { DatasetContext } from './context.ts';
+
+export async function getBucketCors(_context: DatasetContext): Promise<S3Response> {
+  throw new S3Error('NotImplemented');
+}
+
+export async function putBucketCors(_context: DatasetContext): Promise<S3Response> {
+  throw new S3Error('NotImplemented');
+}
+
+export async function deleteBucketCors(_context: DatasetContext): Promise<S3Response> {
+  throw new S3Error('NotImplemented');
+}

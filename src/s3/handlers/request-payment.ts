@@ -1,0 +1,8 @@
+// GetBucketRequestPayment.
+import { S3Error } from '../errors.ts';
+import type { S3Response } from '../types.ts';
+import type { DatasetContext } from './context.ts';
+
+export async function getBucketRequestPayment(_context: DatasetContext): Promise<S3Response> {
+  throw new S3Error('NotImplemented');
+}
