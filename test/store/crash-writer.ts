@@ -41,7 +41,7 @@ async function worker(id: number): Promise<void> {
       say({ ack: target, etag, sequence });
     } else if (kind === 6) {
       say({ begin: target, etag: null });
-      const removed = await store.remove({ key: target });
+      const { removed } = await store.remove({ key: target });
       say({ ack: target, etag: null, sequence: removed ? removed.sequence + 1 : 0 });
     } else if (kind === 7) {
       const source = store.head(key());

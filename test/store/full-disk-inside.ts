@@ -105,7 +105,7 @@ it('a read-only file system, where not even a lock file can be made, is readable
     ['large', 'small'],
   );
   assert.deepEqual((await reader.verify()).damaged, []);
-  await assert.rejects(reader.remove('small'), { code: 'STORAGE_UNAVAILABLE' });
+  await assert.rejects(reader.remove({ key: 'small' }), { code: 'STORAGE_UNAVAILABLE' });
   assert.throws(() => reader.beginBlob(1), { code: 'STORAGE_UNAVAILABLE' });
   await reader.close();
   await assert.rejects(openStore(image, { term: TERM }), { code: 'STORAGE_UNAVAILABLE' });

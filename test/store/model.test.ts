@@ -30,7 +30,7 @@ const puts: fc.Arbitrary<Step> = fc.tuple(key, body).map(([target, bytes]) => as
 });
 
 const removes: fc.Arbitrary<Step> = key.map((target) => async (fixture, model) => {
-  const removed = await fixture.store.remove({ key: target });
+  const { removed } = await fixture.store.remove({ key: target });
   assert.equal(removed !== null, model.objects.delete(target));
 });
 
