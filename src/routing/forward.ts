@@ -44,6 +44,9 @@ export interface HopForwarder extends Forwarder {
   buffered(exchange: Exchange): boolean;
 }
 
+/** As Node recognises it; other expectations are nobody's. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
 /** Status that stands for "the client went before there was an answer" (never on the wire). */
 export const CLIENT_GONE_STATUS = 499;
 
@@ -131,7 +134,7 @@ function hopHeaders(
     epoch: options.epoch(),
     address: origin.address,
     secure: origin.secure,
-    expects: rawHeader(request.rawHeaders, 'expect') !== undefined,
+    expects: CONTINUE.test(rawHeader(request.rawHeaders, 'expect') ?? ''),
     body: hopBody,
   });
   const headers = forwardedRequestHeaders(request.rawHeaders);

@@ -106,13 +106,8 @@ class HardenedServer implements HttpServer {
     if (options.tls) server.on('connection', (socket: Socket) => this.#handshaking(socket));
     server.on('request', (request, response) => this.#accept(request, response, false));
     server.on('checkContinue', (request, response) => this.#accept(request, response, true));
-    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-      this.refuse(
-        request,
-        response,
-        refusal('expectation', 'Only 100-continue can be expected.', 'InvalidRequest', 417),
-      );
-    });
+    // An expectation that nobody knows means nothing: nobody waits for an answer to it (RFC 9110 §10.1.1 allows that).
+    server.on('checkExpectation', (request, response) => this.#accept(request, response, false));
     server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
       this.#refuseSocket(socket, refusal('method', 'CONNECT is not allowed.', 'MethodNotAllowed', 405));
     });

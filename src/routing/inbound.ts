@@ -58,7 +58,6 @@ interface Scan {
   readonly host: string | null;
   readonly length: string | null;
   readonly encoding: string | null;
-  readonly expect: string | null;
   readonly authorization: string;
   readonly connection: readonly string[];
   readonly own: boolean;
@@ -117,7 +116,6 @@ function scanHeaders(raw: RawHeaders, limits: ListenerLimits): Scan | { refusal:
     host: seen.get('host') ?? null,
     length: seen.get('content-length') ?? null,
     encoding: seen.get('transfer-encoding') ?? null,
-    expect: seen.get('expect') ?? null,
     authorization: seen.get('authorization') ?? '',
     connection,
     own,
@@ -161,10 +159,6 @@ function framingFault(scan: Scan, version: string): Refusal | null {
     }
   }
   if (scan.length !== null && !LENGTH.test(scan.length)) return refusal('framing', 'The Content-Length is malformed.');
-  // Node also takes a list that contains it.
-  if (scan.expect !== null && scan.expect.toLowerCase() !== '100-continue') {
-    return refusal('expectation', 'Only 100-continue can be expected.', 'InvalidRequest', 417);
-  }
   return null;
 }
 

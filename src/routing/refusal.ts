@@ -42,7 +42,6 @@ export function rawRefusal(refused: Refusal, requestId: string): string {
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   405: 'Method Not Allowed',
-  417: 'Expectation Failed',
   503: 'Service Unavailable',
 };
 

@@ -208,7 +208,11 @@ const cases: Record<string, Case> = {
   },
   'Connection nominates our own': { raw: get('Connection: zring-hop\r\n'), ...refused },
   Upgrade: { raw: `GET /g HTTP/1.1\r\n${H}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n`, ...refused },
-  'unknown expectation': { raw: post('Expect: 200-maybe\r\nContent-Length: 2\r\n', 'ab'), statuses: [417] },
+  'unknown expectation: ignored': {
+    raw: post('Expect: 200-maybe\r\nContent-Length: 2\r\n', 'ab'),
+    ...ok('POST /p', 'ab'),
+  },
+  'empty expectation: ignored': { raw: post('Expect:\r\nContent-Length: 2\r\n', 'ab'), ...ok('POST /p', 'ab') },
 
   // a good request, then a bad one on the same connection
   'garbage behind a good request does not cost it its answer': {
