@@ -14,6 +14,7 @@ export const S3_CODES = {
   NotModified: { status: 304, message: 'Not Modified' },
   // authentication and authorisation
   AccessDenied: { status: 403, message: 'Access Denied' },
+  AccessForbidden: { status: 403, message: 'CORSResponse: This CORS request is not allowed.' },
   AuthorizationHeaderMalformed: { status: 400, message: 'The authorization header is malformed.' },
   AuthorizationQueryParametersError: {
     status: 400,
@@ -45,6 +46,20 @@ export const S3_CODES = {
   // request
   InvalidArgument: { status: 400, message: 'Invalid Argument' },
   InvalidRequest: { status: 400, message: 'Invalid Request' },
+  BadRequest: { status: 400, message: 'Bad Request' },
+  InvalidPolicyDocument: {
+    status: 400,
+    message: 'The content of the form does not meet the conditions specified in the policy document.',
+  },
+  InvalidTag: { status: 400, message: 'The tag provided was not a valid tag.' },
+  MalformedPOSTRequest: {
+    status: 400,
+    message: 'The body of your POST request is not well-formed multipart/form-data.',
+  },
+  MaxPostPreDataLengthExceededError: {
+    status: 400,
+    message: 'Your POST request fields preceding the upload file were too large.',
+  },
   InvalidLocationConstraint: { status: 400, message: 'The specified location-constraint is not valid' },
   InvalidStorageClass: { status: 400, message: 'The storage class you specified is not valid' },
   MalformedXML: {
@@ -99,6 +114,8 @@ export const S3_CODES = {
   },
   BucketNotEmpty: { status: 409, message: 'The bucket you tried to delete is not empty' },
   NoSuchBucket: { status: 404, message: 'The specified bucket does not exist' },
+  NoSuchCORSConfiguration: { status: 404, message: 'The CORS configuration does not exist' },
+  NoSuchTagSet: { status: 404, message: 'The TagSet does not exist' },
   OperationAborted: {
     status: 409,
     message: 'A conflicting conditional operation is currently in progress against this resource. Please try again.',

@@ -203,6 +203,61 @@ export const LIMITS = {
     error: 'InvalidArgument',
     source: 'AWS: Amazon S3 API Reference, ListBuckets (max-buckets)',
   },
+  // tags, CORS rules and forms
+  objectTagsMax: {
+    value: 10,
+    unit: 'count',
+    error: 'InvalidTag',
+    source: 'AWS: Amazon S3 User Guide, Categorizing your objects using tags',
+  },
+  bucketTagsMax: {
+    value: 50,
+    unit: 'count',
+    error: 'InvalidTag',
+    source: 'AWS: Amazon S3 User Guide, Using cost allocation S3 bucket tags',
+  },
+  tagKeyCharactersMax: {
+    value: 128,
+    unit: 'characters',
+    error: 'InvalidTag',
+    source: 'AWS: Amazon S3 User Guide, Categorizing your objects using tags (counted in UTF-16)',
+  },
+  tagValueCharactersMax: {
+    value: 256,
+    unit: 'characters',
+    error: 'InvalidTag',
+    source: 'AWS: Amazon S3 User Guide, Categorizing your objects using tags (counted in UTF-16)',
+  },
+  corsRulesMax: {
+    value: 100,
+    unit: 'count',
+    error: 'InvalidRequest',
+    source: 'AWS: Amazon S3 API Reference, PutBucketCors',
+  },
+  corsRuleIdCharactersMax: {
+    value: 255,
+    unit: 'characters',
+    error: 'InvalidArgument',
+    source: 'AWS: Amazon S3 API Reference, CORSRule',
+  },
+  formFieldsBytesMax: {
+    value: 20 * KIB,
+    unit: 'bytes',
+    error: 'MaxPostPreDataLengthExceededError',
+    source: 'AWS: Amazon S3 API Reference, POST Object (form data and boundaries, without the file)',
+  },
+  formFieldsMax: {
+    value: 200,
+    unit: 'count',
+    error: 'MaxPostPreDataLengthExceededError',
+    source: 'ours: 20 KiB hold no more fields with a header of 70 bytes each; the longest real form has about 30',
+  },
+  formTailBytesMax: {
+    value: 1 * MIB,
+    unit: 'bytes',
+    error: 'MalformedPOSTRequest',
+    source: 'ours: fields behind the file are read and ignored, as in S3, up to here',
+  },
   // caches
   signingKeysCached: {
     value: 1024,
