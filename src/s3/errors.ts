@@ -120,7 +120,21 @@ export const S3_CODES = {
     status: 409,
     message: 'A conflicting conditional operation is currently in progress against this resource. Please try again.',
   },
+  IllegalVersioningConfigurationException: { status: 400, message: 'The Versioning element must be specified' },
+  InvalidBucketState: {
+    status: 409,
+    message: 'The request is not valid with the current state of the bucket.',
+  },
+  InvalidRetentionPeriod: { status: 400, message: 'The retention period must be a positive integer value' },
+  ObjectLockConfigurationNotFoundError: {
+    status: 404,
+    message: 'Object Lock configuration does not exist for this bucket',
+  },
   // objects
+  NoSuchObjectLockConfiguration: {
+    status: 404,
+    message: 'The specified object does not have a ObjectLock configuration',
+  },
   InvalidPart: {
     status: 400,
     message:

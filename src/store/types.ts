@@ -86,6 +86,11 @@ export interface RemoveRequest {
   readonly condition?: WriteCondition;
   /** Called inside the commit with what would be destroyed for good, and only then; throws to keep it. */
   readonly check?: (victim: ObjectEntry) => void;
+  /**
+   * Called inside the commit, first of all, with the version that the request is about: the named one, else the latest,
+   * delete markers included; null = there is none. Throws to change nothing. For conditions beyond entity tags.
+   */
+  readonly inspect?: (subject: ObjectEntry | null) => void;
 }
 
 export interface RemoveResult {
@@ -109,6 +114,8 @@ export interface RenameRequest {
   /** Against the source, inside the commit. */
   readonly sourceCondition?: WriteCondition;
   readonly condition?: WriteCondition;
+  /** Called inside the commit; throws to change nothing. For conditions beyond entity tags. */
+  readonly inspect?: (source: ObjectEntry, previous: ObjectEntry | null) => void;
 }
 
 export interface ListVersionsRequest {
