@@ -26,6 +26,8 @@ export interface ObjectAttributes {
   readonly storageClass?: string;
   /** Checksums of the parts, in order; for reads by part number. */
   readonly partChecksums?: readonly string[];
+  /** Absent = none. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** The total of user metadata, names and values, in bytes (AWS: "User-defined object metadata", 2 KB). */
