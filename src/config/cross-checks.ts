@@ -106,6 +106,21 @@ function* variableIds(raw: Tree): Generator<CrossFault> {
   }
 }
 
+/** A grant by e-mail names one owner (S3: AmbiguousGrantByEmailAddress for more). Which id an absent one stands for is told apart by the access key. */
+function* sharedEmails(tree: Tree): Generator<CrossFault> {
+  const first = new Map<string, { readonly i: number; readonly owner: string }>();
+  for (const { i, text } of texts(tree, 'credentials', 'email')) {
+    const id = lookUp(tree, ['credentials', i, 'canonicalId']) ?? lookUp(tree, ['credentials', i, 'accessKey']);
+    const email = text.toLowerCase();
+    const earlier = first.get(email);
+    if (earlier === undefined) first.set(email, { i, owner: String(id) });
+    else if (earlier.owner !== String(id)) {
+      const message = `is the same as credentials[${earlier.i}].email, which has another canonicalId`;
+      yield { path: ['credentials', i, 'email'], message, expected: 'one owner for each e-mail address' };
+    }
+  }
+}
+
 export function crossFaults(raw: Tree, expanded: Tree): CrossFault[] {
   const nodes = lookUp(expanded, ['nodes']);
   const count = Array.isArray(nodes) ? nodes.length : 0;
@@ -113,6 +128,7 @@ export function crossFaults(raw: Tree, expanded: Tree): CrossFault[] {
     ...variableIds(raw),
     ...duplicates(expanded, 'nodes', 'id'),
     ...duplicates(expanded, 'credentials', 'accessKey'),
+    ...sharedEmails(expanded),
     ...advertisedClashes(expanded, count),
     ...Array.from({ length: count }, (_, i) => [...listenClashes(expanded, i)]).flat(),
     ...sharedStorage(expanded, count),

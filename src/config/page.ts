@@ -1,6 +1,7 @@
 // docs/CONFIG.md, generated from the schema: key, type, unit, default, limit, and when a change takes effect. Pure.
 // `zring config docs > docs/CONFIG.md` writes it; a test compares the committed page with this.
-import { ALLOW_MAX, CREDENTIALS_MAX, configSchema, type Effect, NODES_MAX } from './schema.ts';
+import { CREDENTIALS_MAX, configSchema, type Effect, NODES_MAX } from './schema.ts';
+import { ALLOW_MAX } from './schema-credentials.ts';
 import { allFields, type Field } from './schema-walk.ts';
 import { SECRET_CHARACTERS_MAX } from './secrets.ts';
 import { CONFIG_CHARACTERS_MAX, CONFIG_VALUES_MAX } from './tree.ts';
@@ -16,6 +17,7 @@ const SECTIONS: Readonly<Record<string, string>> = {
   nodes: `One entry a node, at most ${NODES_MAX}. Growing the cluster is an entry here and a raised \`cluster.revision\`. Taking an entry out is refused while the node owns anything: set \`state: draining\` first.`,
   credentials: `Who may use the S3 listener; at least one, at most ${CREDENTIALS_MAX}, with at most ${ALLOW_MAX} \`allow\` entries each. A request is allowed when any entry allows it.`,
   tls: 'A listener speaks TLS when its section is there; the keys of a section that is there are required. On the peer listener both sides show certificates.',
+  defaults: 'What holds for buckets that set nothing else.',
   storage: 'Applies to the storage root of every node.',
   rebalance: 'How datasets move to their home after the map has changed.',
   retention: 'How long copies that are not needed any more are kept.',

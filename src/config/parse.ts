@@ -6,7 +6,8 @@ import type { z } from 'zod';
 import { ZringError } from '../common/errors.ts';
 import { crossFaults } from './cross-checks.ts';
 import { mapContentHash } from './map-hash.ts';
-import { type CheckedConfig, configSchema, defaultCanonicalId } from './schema.ts';
+import { type CheckedConfig, configSchema } from './schema.ts';
+import { defaultCanonicalId } from './schema-credentials.ts';
 import { fieldAt, keysAt } from './schema-walk.ts';
 import type { ReadSecret } from './secrets.ts';
 import { suggest } from './suggest.ts';
@@ -88,8 +89,10 @@ function kindOf(value: Tree): string {
 }
 
 /** The coordinator's URL can carry a password. */
+const SECRET_KEYS = ['secret', 'secretKey', 'credentialKey', 'coordinator'];
+
 function isSecret(path: readonly PropertyKey[]): boolean {
-  return path.includes('secret') || path.includes('secretKey') || path.includes('coordinator');
+  return SECRET_KEYS.some((key) => path.includes(key));
 }
 
 function quote(raw: Tree, path: readonly PropertyKey[]): string {
@@ -128,12 +131,22 @@ function toConfig(checked: CheckedConfig, path: string, raw: Tree): Config {
       },
     }),
   );
-  const { name, revision, secret, coordinator, copies, lease, region, domains } = checked.cluster;
+  const { name, revision, secret, credentialKey = [], coordinator, copies, lease, region, domains } = checked.cluster;
   const { s3 = null, peer = null, admin = null } = checked.tls;
   const { minFree } = checked.storage;
   return {
     path,
-    cluster: { name, revision, secrets: secret, coordinator, copies, leaseMs: lease, region, domains },
+    cluster: {
+      name,
+      revision,
+      secrets: secret,
+      credentialKeys: credentialKey,
+      coordinator,
+      copies,
+      leaseMs: lease,
+      region,
+      domains,
+    },
     nodes,
     credentials: checked.credentials.map(toCredential),
     tls: { s3, peer, admin },
@@ -144,20 +157,21 @@ function toConfig(checked: CheckedConfig, path: string, raw: Tree): Config {
       bandwidthBytesPerSecond: checked.rebalance.bandwidth,
     },
     retention: { priorCopyMs: checked.retention.priorCopy },
-    defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
+    defaults: { objectOwnership: checked.defaults.objectOwnership, lifecycleDayMs: checked.defaults.lifecycleDay },
     log: checked.log,
     mapContentHash: mapContentHash(raw, { name, copies, leaseMs: lease }, nodes),
   };
 }
 
 function toCredential(credential: CheckedConfig['credentials'][number]): Credential {
+  const canonicalId = credential.canonicalId ?? defaultCanonicalId(credential.accessKey);
   return {
     accessKey: credential.accessKey,
     secretKeys: credential.secretKey,
     displayName: credential.displayName ?? credential.accessKey,
-    canonicalId: credential.canonicalId ?? defaultCanonicalId(credential.accessKey),
-    email: null,
-    account: credential.canonicalId ?? defaultCanonicalId(credential.accessKey),
+    canonicalId,
+    email: credential.email ?? null,
+    account: credential.account ?? canonicalId,
     allow: credential.allow,
   };
 }

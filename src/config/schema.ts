@@ -1,13 +1,23 @@
 // The schema of the configuration file: every key with its type, unit, default, limit and when a change takes effect.
 // Validation and docs/CONFIG.md both come from here, so neither can forget a key. Input is a tree of texts (tree.ts);
 // output has units in its names. What needs more than one key (duplicates, addresses of a node) is in cross-checks.ts.
-import { createHash } from 'node:crypto';
+// The leaves' tools are in schema-fields.ts, credentials in schema-credentials.ts, `defaults` in schema-defaults.ts.
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isHostname, parseAddress, parseAdvertised } from './address.ts';
-import { type ReadSecret, readSecrets, SECRET_LIST_MAX } from './secrets.ts';
+import { credentialSection } from './schema-credentials.ts';
+import { defaultsSection } from './schema-defaults.ts';
+import {
+  type FieldDoc,
+  fieldDocs,
+  matching,
+  oneOf,
+  type SchemaContext,
+  scalar,
+  secretField,
+  withDefault,
+} from './schema-fields.ts';
 import { parseCoordinator, parseStorage, ZFS_ROOT_BYTES_MAX } from './storage-root.ts';
-import { suggest } from './suggest.ts';
 import {
   type Parsed,
   parseDuration,
@@ -19,25 +29,10 @@ import {
   within,
 } from './units.ts';
 
-/** When a changed value takes effect. `revision`: live, together with a grown `cluster.revision`. */
-export type Effect = 'live' | 'revision' | 'restart';
-
-export interface FieldDoc {
-  readonly type: string;
-  readonly limit?: string;
-  readonly unit?: string;
-  /** What stands in for an absent key, in words, where it is no plain default. */
-  readonly otherwise?: string;
-  readonly effect: Effect;
-  readonly text: string;
-}
-
-/** What docs/CONFIG.md says of each field; a schema that is in here is a leaf of the page. */
-export const fieldDocs = z.registry<FieldDoc>();
+export { type Effect, type FieldDoc, fieldDocs, type SchemaContext } from './schema-fields.ts';
 
 export const NODES_MAX = 1000;
 export const CREDENTIALS_MAX = 1000;
-export const ALLOW_MAX = 100;
 export const DOMAINS_MAX = 16;
 export const COPIES_MAX = 8;
 export const WEIGHT_MAX = 100;
@@ -53,61 +48,6 @@ export const MIN_FREE_BYTES_DEFAULT = 64 * 2 ** 20;
 /** Node ids and cluster names: also a DNS label, a Redis key part, a ZFS property value and a Prometheus label. */
 export const NODE_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const ZONE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const ACCESS_KEY = /^[A-Za-z0-9._-]{3,128}$/;
-const BUCKET_GLOB = /^[a-z0-9.*?-]{1,63}$/;
-
-export interface SchemaContext {
-  /** Folder of the configuration file; relative paths start there. */
-  readonly folder: string;
-  readonly readSecret: ReadSecret;
-}
-
-/** A leaf: text in, value out. The problem is a clause; parse.ts puts the text as written in front of it. */
-function scalar<T>(doc: FieldDoc, parse: (text: string) => Parsed<T>) {
-  const schema = z.string().transform((text, context): T => {
-    const parsed = parse(text);
-    if ('value' in parsed) return parsed.value;
-    context.issues.push({ code: 'custom', message: parsed.problem, input: text });
-    return z.NEVER;
-  });
-  fieldDocs.add(schema, doc);
-  return schema;
-}
-
-function matching(pattern: RegExp, problem: string) {
-  return (text: string): Parsed<string> => (pattern.test(text) ? { value: text } : { problem });
-}
-
-function oneOf<const T extends string>(...words: readonly T[]) {
-  return (text: string): Parsed<T> => {
-    const found = words.find((word) => word === text);
-    if (found !== undefined) return { value: found };
-    const near = suggest(text, words);
-    return { problem: near === null ? 'is none of the allowed words' : `is unknown; did you mean "${near}"?` };
-  };
-}
-
-function withDefault<T>(schema: z.ZodType<T, string>, text: string) {
-  const doc = fieldDocs.get(schema);
-  const result = z.prefault(schema, text);
-  if (doc !== undefined) fieldDocs.add(result, doc);
-  return result;
-}
-
-function secretField(doc: Omit<FieldDoc, 'type' | 'limit'>, read: ReadSecret, charactersMin: number) {
-  const schema = z.unknown().transform((value, context): readonly string[] => {
-    const { secrets, problems } = readSecrets(value, read, charactersMin);
-    for (const { at, problem } of problems) {
-      context.issues.push({ code: 'custom', message: problem, input: value, path: at === null ? [] : [at] });
-    }
-    return problems.length > 0 ? z.NEVER : secrets;
-  });
-  return schema.register(fieldDocs, {
-    type: 'secret, or list of secrets',
-    limit: `at least ${charactersMin} characters each; at most ${SECRET_LIST_MAX} in a list`,
-    ...doc,
-  });
-}
 
 const clusterName: FieldDoc = {
   type: 'name',
@@ -136,6 +76,15 @@ function clusterSection({ folder, readSecret }: SchemaContext) {
       readSecret,
       16,
     ),
+    credentialKey: secretField(
+      {
+        otherwise: 'none: credentials are kept in this file alone',
+        effect: 'live',
+        text: 'Seals the secrets of credentials that are added with `zring credential add`, in the coordinator and on the disks of the nodes. The first seals, all open: rotate by putting the new one first, then `zring credential reseal`, then removing the old one. Make one with `openssl rand -base64 32`.',
+      },
+      readSecret,
+      32,
+    ).optional(),
     coordinator: scalar(
       {
         type: 'URL or `embedded`',
@@ -278,69 +227,6 @@ function nodeSection({ folder }: SchemaContext) {
     admin: advertised('Address of health, metrics and the admin API.'),
     listen: listenSection(),
   });
-}
-
-function credentialSection({ readSecret }: SchemaContext) {
-  const allow = z.strictObject({
-    buckets: scalar(
-      {
-        type: 'pattern',
-        limit: 'lower-case letters, digits, `.`, `-`, with `*` and `?`; 1 to 63 characters',
-        effect: 'live',
-        text: 'Buckets that this entry allows.',
-      },
-      matching(BUCKET_GLOB, 'is not a bucket name pattern'),
-    ),
-    actions: scalar(
-      {
-        type: '`*`, `read`, `write` or `create`',
-        effect: 'live',
-        text: '`read`: get and list. `write`: everything that changes. `create`: make buckets, which it then owns. `*`: all.',
-      },
-      oneOf('*', 'read', 'write', 'create'),
-    ),
-  });
-  return z.strictObject({
-    accessKey: scalar(
-      {
-        type: 'name',
-        limit: 'letters, digits, `.`, `_`, `-`; 3 to 128 characters; unique',
-        effect: 'live',
-        text: 'What clients call the access key id.',
-      },
-      matching(ACCESS_KEY, 'is not an access key'),
-    ),
-    secretKey: secretField(
-      { effect: 'live', text: 'What clients sign with. All in a list are accepted, so that it can be rotated.' },
-      readSecret,
-      8,
-    ),
-    displayName: scalar(
-      {
-        type: 'text',
-        limit: '1 to 64 characters',
-        otherwise: 'the access key',
-        effect: 'live',
-        text: 'Name of the owner in listings.',
-      },
-      matching(/^[^\p{Cc}]{1,64}$/u, 'is empty, too long or has control characters'),
-    ).optional(),
-    canonicalId: scalar(
-      {
-        type: '64 hex digits',
-        otherwise: 'derived from the access key',
-        effect: 'live',
-        text: 'Id of the owner in listings. Give two credentials the same one to make them the same owner.',
-      },
-      matching(/^[0-9a-f]{64}$/, 'is not 64 lower-case hex digits'),
-    ).optional(),
-    allow: z.array(allow).min(1).max(ALLOW_MAX),
-  });
-}
-
-/** The canonical id of a credential that names none. */
-export function defaultCanonicalId(accessKey: string): string {
-  return createHash('sha256').update(`zring canonical id\0${accessKey}`).digest('hex');
 }
 
 function tlsSection({ folder }: SchemaContext) {
@@ -488,6 +374,7 @@ export function configSchema(context: SchemaContext) {
     nodes: z.array(nodeSection(context)).min(1).max(NODES_MAX),
     credentials: z.array(credentialSection(context)).min(1).max(CREDENTIALS_MAX),
     tls: tlsSection(context),
+    defaults: defaultsSection(),
     ...otherSections(),
   });
 }

@@ -57,6 +57,8 @@ export interface Config {
     readonly revision: number;
     /** The first signs, all verify. */
     readonly secrets: readonly string[];
+    /** Seal the secrets of credentials that are kept by the coordinator: the first seals, all open. Empty = none are kept. */
+    readonly credentialKeys: readonly string[];
     readonly coordinator: CoordinatorSpec;
     readonly copies: number;
     readonly leaseMs: number;

@@ -26,7 +26,7 @@ test('a key without documentation is a bug that shows', () => {
 
 test('a default that is written out passes its own parser', () => {
   const schema = configSchema({ folder: '/', readSecret: () => '' });
-  const sections = ['storage', 'rebalance', 'retention', 'log'] as const;
+  const sections = ['storage', 'rebalance', 'retention', 'defaults', 'log'] as const;
   for (const section of sections) {
     const written = FIELDS.filter(({ key }) => key.startsWith(`${section}.`)).map(({ key, defaultText }) => [
       key.slice(section.length + 1),

@@ -13,6 +13,7 @@ describe('a good file', () => {
       name: 'lab',
       revision: 1,
       secrets: [ENV.ZRING_SECRET],
+      credentialKeys: [],
       coordinator: { kind: 'redis', url: 'redis://10.0.0.5:6379/0' },
       copies: 2,
       leaseMs: 10_000,
@@ -40,6 +41,9 @@ describe('a good file', () => {
     assert.deepEqual(config.storage, { minFreePercent: 2, minFreeBytes: 64 * 2 ** 20 });
     assert.deepEqual(config.rebalance, { mode: 'background', concurrency: 2, bandwidthBytesPerSecond: null });
     assert.deepEqual(config.retention, { priorCopyMs: 86_400_000 });
+    assert.deepEqual(config.defaults, { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 });
+    assert.equal(credential?.email, null);
+    assert.equal(credential?.account, credential?.canonicalId);
     assert.deepEqual(config.log, { level: 'info' });
   });
 
@@ -62,6 +66,37 @@ log: { level: debug }
     assert.deepEqual(config.rebalance, { mode: 'lazy', concurrency: 8, bandwidthBytesPerSecond: 1e8 });
     assert.deepEqual(config.retention, { priorCopyMs: 900_000 });
     assert.deepEqual(config.log, { level: 'debug' });
+  });
+
+  test('a user as other systems have it: ids of any shape, an account, an e-mail, and buckets of its own alone', () => {
+    const text = edit(
+      'accessKey: admin,',
+      "accessKey: admin, canonicalId: 'testx$9876', account: testx, email: t@x.org, displayName: tenanted user,",
+      edit('actions: "*" }', 'actions: create }'),
+    );
+    const [credential] = good(text).credentials;
+    assert.equal(credential?.canonicalId, 'testx$9876');
+    assert.equal(credential?.account, 'testx');
+    assert.equal(credential?.email, 't@x.org');
+    assert.equal(credential?.displayName, 'tenanted user');
+    assert.deepEqual(credential?.allow, [{ buckets: '*', actions: 'create' }]);
+    // Nothing by itself: bucket policies may let it in.
+    assert.deepEqual(good(edit('allow: [{ buckets: "*", actions: "*" }]', 'allow: []')).credentials[0]?.allow, []);
+    // Two credentials of one owner share what is the owner's.
+    const pair = `${edit('accessKey: admin,', 'accessKey: admin, canonicalId: me, email: t@x.org,')}  - { accessKey: second, canonicalId: me, email: t@x.org, secretKey: "0123456789", allow: [] }\n`;
+    assert.equal(good(pair).credentials[1]?.canonicalId, 'me');
+  });
+
+  test('defaults for buckets, and keys that seal kept credentials', () => {
+    const config = good(
+      `${edit('  copies', '  credentialKey: ["0123456789abcdef0123456789abcdef", file:old]\n  copies')}defaults: { objectOwnership: ObjectWriter, lifecycleDay: 10s }\n`,
+      { files: { old: 'an-older-key-of-forty-or-so-characters\n' } },
+    );
+    assert.deepEqual(config.defaults, { objectOwnership: 'ObjectWriter', lifecycleDayMs: 10_000 });
+    assert.deepEqual(config.cluster.credentialKeys, [
+      '0123456789abcdef0123456789abcdef',
+      'an-older-key-of-forty-or-so-characters',
+    ]);
   });
 
   test('listen overrides what is bound, not what is advertised', () => {
@@ -119,10 +154,10 @@ const FAULTS: readonly FaultCase[] = [
   ['missing section', SAMPLE.slice(0, SAMPLE.indexOf('credentials')), 'credentials', /is missing/, 1],
   [
     'empty list',
-    edit('allow: [{ buckets: "*", actions: "*" }]', 'allow: []'),
-    'credentials[0].allow',
+    edit('- { accessKey: admin', '[] # - { accessKey: admin').replace('credentials:\n  []', 'credentials: []'),
+    'credentials',
     /is an empty list/,
-    12,
+    11,
   ],
   ['list for a text', edit('name: lab', 'name: [lab]'), 'cluster.name', /is a list/, 2],
   ['text for a section', edit('  - { accessKey', '  - x\n  - { accessKey'), 'credentials[0]', /is a text/, 12],
@@ -201,6 +236,43 @@ const FAULTS: readonly FaultCase[] = [
     /same as credentials\[0\]\.accessKey/,
     13,
   ],
+  [
+    'owner id',
+    edit('accessKey: admin', 'accessKey: admin, canonicalId: "a<b"'),
+    'credentials[0].canonicalId',
+    /"a<b" is not an owner id/,
+    12,
+  ],
+  [
+    'account',
+    edit('accessKey: admin', 'accessKey: admin, account: "a:b"'),
+    'credentials[0].account',
+    /not an account/,
+    12,
+  ],
+  ['e-mail', edit('accessKey: admin', 'accessKey: admin, email: nobody'), 'credentials[0].email', /not an e-mail/, 12],
+  [
+    'e-mail of two owners',
+    `${edit('accessKey: admin', 'accessKey: admin, email: a@b.c')}  - { accessKey: other, email: A@B.C, secretKey: "0123456789", allow: [] }\n`,
+    'credentials[1].email',
+    /same as credentials\[0\]\.email/,
+    13,
+  ],
+  [
+    'short credential key',
+    edit('  copies', '  credentialKey: short\n  copies'),
+    'cluster.credentialKey',
+    /too short/,
+    6,
+  ],
+  [
+    'ownership',
+    `${SAMPLE}defaults: { objectOwnership: BucketOwner }\n`,
+    'defaults.objectOwnership',
+    /none of|unknown/,
+    13,
+  ],
+  ['day', `${SAMPLE}defaults: { lifecycleDay: 25h }\n`, 'defaults.lifecycleDay', /too large/, 13],
   ['actions', edit('actions: "*"', 'actions: reed'), 'credentials[0].allow[0].actions', /did you mean "read"/, 12],
   [
     'bucket pattern',

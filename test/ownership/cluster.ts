@@ -78,6 +78,7 @@ export class TestCluster {
         name: 'test',
         revision: this.revision,
         secrets: ['secret'],
+        credentialKeys: [],
         coordinator: { kind: 'embedded', folder: '/nowhere' },
         copies: 1,
         leaseMs: 10_000,
