@@ -19,6 +19,7 @@ import { requirePartNumber, requireUpload, uploadAlgorithm } from './multipart.t
 import { requestedAlgorithm } from './multipart-checksum.ts';
 import { putCondition } from './object-write.ts';
 import { parseCopyRange } from './ranges.ts';
+import { readTaggingHeader } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 const XML = { 'content-type': 'application/xml' };
@@ -31,14 +32,19 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
   const condition = putCondition(headers);
   const name = authorisedSource(context);
   const replace = readDirective(headers['x-amz-metadata-directive'], 'metadata') === 'REPLACE';
-  readDirective(headers['x-amz-tagging-directive'], 'tagging');
+  const replaceTags = readDirective(headers['x-amz-tagging-directive'], 'tagging') === 'REPLACE';
+  const newTags = replaceTags ? (readTaggingHeader(headers) ?? {}) : null;
   if (name.bucket === context.bucket && name.key === context.key && !replace) refuseIdleCopy(headers);
   const wanted = requestedAlgorithm(headers);
   for (let attempt = 1; ; attempt++) {
     const source = await openSource(context, name, null);
     try {
       checkSize(source);
-      const attributes = copiedAttributes(context, source, replace);
+      const tags = newTags ?? storedAttributes(source.entry.attributes).tags ?? {};
+      const attributes = {
+        ...copiedAttributes(context, source, replace),
+        ...(Object.keys(tags).length > 0 ? { tags } : {}),
+      };
       const entry = source.sameDataset
         ? await copyInside(context, source, source.sameDataset, attributes, wanted, condition)
         : await copyAcross(context, source, attributes, wanted, condition);

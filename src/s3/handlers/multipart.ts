@@ -31,6 +31,7 @@ import {
 } from './multipart-checksum.ts';
 import { putCondition } from './object-write.ts';
 import { readEncodingType, readLimit } from './page-query.ts';
+import { readTaggingHeader } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 const XML = { 'content-type': 'application/xml' };
@@ -50,8 +51,9 @@ export async function createMultipartUpload(context: DatasetContext): Promise<S3
   const { headers, auth } = context.request;
   refuseUnsupported(headers);
   const checksum = declaredChecksum(headers);
+  const tags = readTaggingHeader(headers);
   const attributes: UploadAttributes = {
-    object: readAttributes(wireHeaders(context)),
+    object: { ...readAttributes(wireHeaders(context)), ...(tags ? { tags } : {}) },
     initiator: ownerOf(auth.identity),
     ...(checksum ? { checksum } : {}),
   };

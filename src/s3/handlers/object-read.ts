@@ -9,6 +9,7 @@ import { attributeHeaders, checksumHeaders, storedAttributes } from './attribute
 import { evaluateRead, rangeStillValid, requestConditions } from './conditions.ts';
 import { type DatasetContext, httpDate, quoted, refuseVersions } from './context.ts';
 import { partRange, resolveRange } from './ranges.ts';
+import { tagCountHeader } from './tagging.ts';
 
 /** Which bytes go out, and as what. `end` is inclusive; null = an empty body. */
 interface Selection {
@@ -127,6 +128,7 @@ function entryHeaders(context: DatasetContext, entry: ObjectEntry, selection: Se
   const length = selection.range ? selection.range.end - selection.range.start + 1 : 0;
   return {
     ...attributeHeaders(attributes),
+    ...tagCountHeader(context, entry),
     ...responseOverrides(context.request.target),
     ...(context.request.headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED'
       ? selectedChecksum(entry, selection)

@@ -11,6 +11,7 @@ import { checksumHeaders, readAttributes, toBag } from './attributes.ts';
 import { chooseChecksum, receiveBlob } from './body.ts';
 import { writeCondition } from './conditions.ts';
 import { type DatasetContext, openBody, quoted, refuseVersions, wireHeaders } from './context.ts';
+import { readTaggingHeader } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 export async function putObject(context: DatasetContext): Promise<S3Response> {
@@ -20,7 +21,8 @@ export async function putObject(context: DatasetContext): Promise<S3Response> {
   const condition = putCondition(headers);
   // What fails already is refused before the body is sent; what holds now is checked again inside the commit.
   checkCondition(context.key, store.head(context.key), condition);
-  const attributes = readAttributes(wireHeaders(context));
+  const tags = readTaggingHeader(headers);
+  const attributes = { ...readAttributes(wireHeaders(context)), ...(tags ? { tags } : {}) };
   const payload = openBody(context, { bytesMax: LIMITS.putBytesMax.value, defaultChecksum: 'CRC64NVME' });
   const { blob, result } = await receiveBlob(context, payload);
   const checksum = chooseChecksum(result.checksums);

@@ -1,7 +1,7 @@
 // Tags of buckets and objects: Get-, Put- and Delete-BucketTagging and -ObjectTagging. A bucket's tags are its document
 // `tagging`; an object's belong to one version and change in place, so its ETag and date stay.
 import type { ObjectEntry, Store } from '../../store/types.ts';
-import { invalidArgument, S3Error } from '../errors.ts';
+import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { queryValue } from '../target.ts';
 import type { S3Response } from '../types.ts';
@@ -9,6 +9,7 @@ import { parseTagging, taggingResult } from '../xml/tagging.ts';
 import { storedAttributes } from './attributes.ts';
 import { type DatasetContext, readDocument } from './context.ts';
 import { bucketTags, objectTags, requestTagConditions, type Tags, tagList } from './tags.ts';
+import { readVersionHeaders, refuseMarker, requestedVersion, requireObject } from './version-id.ts';
 
 export const TAGGING_DOCUMENT = 'tagging';
 
@@ -43,11 +44,25 @@ export async function deleteBucketTagging(context: DatasetContext): Promise<S3Re
   return { status: 204 };
 }
 
+/** How many tags an object has is told to who may read them. */
+export function tagCountHeader(context: DatasetContext, entry: ObjectEntry): Record<string, string> {
+  const count = Object.keys(storedAttributes(entry.attributes).tags ?? {}).length;
+  if (count === 0) return {};
+  const named = queryValue(context.request.target, 'versionId') !== undefined;
+  const permission = named ? 's3:GetObjectVersionTagging' : 's3:GetObjectTagging';
+  if (!context.authorizer.allows(permission, { key: context.key, entry })) return {};
+  return { 'x-amz-tagging-count': String(count) };
+}
+
 export async function getObjectTagging(context: DatasetContext): Promise<S3Response> {
   const { entry, action } = requireTagged(context);
   context.authorizer.require(`s3:Get${action}`, { key: context.key, entry });
   const { tags } = storedAttributes(entry.attributes);
-  return { status: 200, headers: { ...XML, ...versionHeader(context, entry) }, body: taggingResult(tagList(tags)) };
+  return {
+    status: 200,
+    headers: { ...XML, ...readVersionHeaders(context.dataset.store, entry) },
+    body: taggingResult(tagList(tags)),
+  };
 }
 
 export async function putObjectTagging(context: DatasetContext): Promise<S3Response> {
@@ -55,14 +70,14 @@ export async function putObjectTagging(context: DatasetContext): Promise<S3Respo
   const tags = objectTags(parseTagging(await readDocument(context, LIMITS.configurationBytesMax.value)));
   context.authorizer.require(`s3:Put${action}`, { key: context.key, entry, conditions: requestTagConditions(tags) });
   const changed = await changeTags(context, version, tags);
-  return { status: 200, headers: versionHeader(context, changed) };
+  return { status: 200, headers: readVersionHeaders(context.dataset.store, changed) };
 }
 
 export async function deleteObjectTagging(context: DatasetContext): Promise<S3Response> {
   const { entry, action, version } = requireTagged(context);
   context.authorizer.require(`s3:Delete${action}`, { key: context.key, entry });
   const changed = await changeTags(context, version, {});
-  return { status: 204, headers: versionHeader(context, changed) };
+  return { status: 204, headers: readVersionHeaders(context.dataset.store, changed) };
 }
 
 interface Tagged {
@@ -74,25 +89,9 @@ interface Tagged {
 }
 
 function requireTagged(context: DatasetContext): Tagged {
-  const { store } = context.dataset;
-  const text = queryValue(context.request.target, 'versionId');
-  if (text === '') throw invalidArgument('Version id cannot be the empty string', 'versionId', text);
-  const version = text === undefined ? undefined : text === 'null' ? null : text;
-  const entry = version === undefined ? store.latest(context.key) : store.version(context.key, version);
-  if (entry === null) {
-    const fields = { Key: context.key, ...(text === undefined ? {} : { VersionId: text }) };
-    throw new S3Error(version === undefined ? 'NoSuchKey' : 'NoSuchVersion', undefined, { fields });
-  }
-  if (entry.deleteMarker) throw deleteMarker(version === undefined, context.key);
+  const version = requestedVersion(context);
+  const entry = requireObject(context);
   return { entry, version, action: version === undefined ? 'ObjectTagging' : 'ObjectVersionTagging' };
-}
-
-/** A delete marker has no tags: as the current version the object is not there, by its id it is not for this. */
-function deleteMarker(current: boolean, key: string): S3Error {
-  const headers = { 'x-amz-delete-marker': 'true' };
-  return current
-    ? new S3Error('NoSuchKey', undefined, { headers, fields: { Key: key } })
-    : new S3Error('MethodNotAllowed', undefined, { headers, fields: { Method: 'GET', ResourceType: 'DeleteMarker' } });
 }
 
 function changeTags(context: DatasetContext, version: string | null | undefined, tags: Tags): Promise<ObjectEntry> {
@@ -100,15 +99,9 @@ function changeTags(context: DatasetContext, version: string | null | undefined,
     key: context.key,
     ...(version === undefined ? {} : { version }),
     change: (entry) => {
-      if (entry.deleteMarker) throw deleteMarker(version === undefined, context.key);
+      refuseMarker(entry);
       const { tags: _, ...kept } = entry.attributes;
       return Object.keys(tags).length > 0 ? { ...kept, tags } : kept;
     },
   });
-}
-
-/** Of a bucket that has, or had, versions. */
-function versionHeader(context: DatasetContext, entry: ObjectEntry): Record<string, string> {
-  if (context.dataset.store.versioning() === 'off') return {};
-  return { 'x-amz-version-id': entry.versionId ?? 'null' };
 }

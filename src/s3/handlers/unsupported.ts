@@ -30,7 +30,6 @@ const RULES: readonly Rule[] = [
   { header: 'x-amz-object-lock-*' },
   { header: 'x-amz-bucket-object-lock-enabled', allowed: (value) => value.toLowerCase() === 'false' },
   { header: 'x-amz-grant-*' },
-  { header: 'x-amz-tagging', allowed: (value) => value === '' },
   { header: 'x-amz-write-offset-bytes' },
   { header: 'x-amz-object-ownership', allowed: (value) => value === 'BucketOwnerEnforced' },
   { header: 'x-amz-rename-source*' },

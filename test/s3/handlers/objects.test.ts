@@ -356,7 +356,7 @@ describe('one object', () => {
     [{ 'x-amz-acl': 'public-read' }, 501, 'NotImplemented'],
     [{ 'x-amz-acl': 'no-such-acl' }, 400, 'InvalidArgument'],
     [{ 'x-amz-grant-read': 'id="x"' }, 501, 'NotImplemented'],
-    [{ 'x-amz-tagging': 'a=b' }, 501, 'NotImplemented'],
+    [{ 'x-amz-tagging': 'a=b&a=c' }, 400, 'InvalidArgument'],
     [{ 'x-amz-write-offset-bytes': '3' }, 501, 'NotImplemented'],
     [{ 'x-amz-storage-class': 'GLACIER' }, 501, 'NotImplemented'],
     [{ 'x-amz-storage-class': 'COLD' }, 400, 'InvalidStorageClass'],
