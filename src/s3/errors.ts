@@ -157,6 +157,27 @@ export const S3_CODES = {
     status: 412,
     message: 'At least one of the pre-conditions you specified did not hold',
   },
+  // access control lists and object ownership
+  AccessControlListNotSupported: { status: 400, message: 'The bucket does not allow ACLs' },
+  AmbiguousGrantByEmailAddress: {
+    status: 400,
+    message: 'The e-mail address you provided is associated with more than one account.',
+  },
+  InvalidBucketAclWithObjectOwnership: {
+    status: 400,
+    message: "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+  },
+  MalformedACLError: {
+    status: 400,
+    message: 'The XML you provided was not well-formed or did not validate against our published schema',
+  },
+  MissingSecurityHeader: { status: 400, message: 'Your request was missing a required header' },
+  OwnershipControlsNotFoundError: { status: 404, message: 'The bucket ownership controls were not found' },
+  UnexpectedContent: { status: 400, message: 'This request does not support content' },
+  UnresolvableGrantByEmailAddress: {
+    status: 400,
+    message: 'The e-mail address you provided does not match any account on record.',
+  },
   // server
   InternalError: { status: 500, message: 'We encountered an internal error. Please try again.' },
   InsufficientStorage: { status: 507, message: 'There is not enough free storage for this request.' },

@@ -167,6 +167,12 @@ export const LIMITS = {
     error: 'MaxMessageLengthExceeded',
     source: 'ours: CreateBucketConfiguration is below 1 KiB; S3 bounds bucket documents to 20–64 KiB',
   },
+  aclGrantsMax: {
+    value: 100,
+    unit: 'count',
+    error: 'MalformedACLError',
+    source: 'AWS: Amazon S3 User Guide, Access control list (ACL) overview (up to 100 grants)',
+  },
   xmlDepthMax: {
     value: 16,
     unit: 'levels',

@@ -11,10 +11,13 @@ export interface XmlElement {
   readonly children: readonly XmlElement[];
   /** Character data of the element itself, untrimmed. */
   readonly text: string;
+  /** Value of the attribute `type` of any prefix (`xsi:type`), the only one that a document of S3 has. */
+  readonly type?: string;
 }
 
 interface Building {
   name: string;
+  type?: string;
   children: Building[];
   text: string;
 }
@@ -59,7 +62,12 @@ function parse(source: string): XmlElement {
     elements += 1;
     if (elements > LIMITS.xmlElementsMax.value) throw malformed('too many elements');
     if (open.length >= LIMITS.xmlDepthMax.value) throw malformed('nested too deeply');
-    const element: Building = { name: tag.name.slice(tag.name.indexOf(':') + 1), children: [], text: '' };
+    const element: Building = { name: localName(tag.name), children: [], text: '' };
+    for (const [name, value] of Object.entries(tag.attributes)) {
+      if (localName(name) !== 'type' || name.startsWith('xmlns:')) continue;
+      if (element.type !== undefined) throw malformed('two types');
+      element.type = value;
+    }
     const parent = open.at(-1);
     if (parent === undefined) root = element;
     else parent.children.push(element);
@@ -77,6 +85,10 @@ function parse(source: string): XmlElement {
   parser.write(text).close();
   if (root === null) throw malformed('no root element');
   return root;
+}
+
+function localName(name: string): string {
+  return name.slice(name.indexOf(':') + 1);
 }
 
 /** References to characters that XML 1.0 has no place for. S3 writes them for such keys, so it must read them. */
