@@ -16,6 +16,7 @@ import { type Routed, type RouteOptions, route } from '../routing/route.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { createAuthorizer } from './access/authorizer.ts';
 import { mayAct } from './authorize.ts';
+import { announceCors, setCorsHeaders } from './cors/announce.ts';
 import { S3Error, toS3Error } from './errors.ts';
 import { checkExpectedOwner, readBucketDocument } from './handlers/bucket-document.ts';
 import type { HandlerServices } from './handlers/context.ts';
@@ -214,6 +215,7 @@ async function serve(
   progress: Progress,
 ): Promise<NotOwnerDetails | null> {
   const { operation, target, headers } = parsed;
+  await announceCors(services.access, exchange, target.bucket, headers);
   // A form carries its credentials in its body, so nobody can be asked for them here.
   if (!isImplemented(operation) && operationSpec(operation).body === 'form') throw notImplemented(operation);
   const auth = authorise(authenticator(), exchange, parsed);
@@ -232,6 +234,7 @@ async function serve(
     } else {
       held = await services.access.enter(bucket, row.gate);
       unwatch = endWhenTaken(exchange, held);
+      setCorsHeaders(exchange, held.store, headers);
       const expected = headers['x-amz-expected-bucket-owner'];
       if (expected !== undefined) checkExpectedOwner(readBucketDocument(held.store), expected);
       const authorizer = createAuthorizer({
