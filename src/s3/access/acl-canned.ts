@@ -33,7 +33,9 @@ export const BUCKET_OWNER_FULL_CONTROL = 'bucket-owner-full-control';
 export function cannedAcl(name: string, subject: CannedFor): StoredAcl {
   const expand = Object.hasOwn(CANNED, name) ? CANNED[name] : undefined;
   const ofBucketOnly = name === 'log-delivery-write' && subject.resource === 'object';
-  if (expand === undefined || ofBucketOnly) throw invalidArgument('', 'x-amz-acl', name);
+  if (expand === undefined || ofBucketOnly) {
+    throw invalidArgument(`${name} is not a canned ACL of ${subject.resource}s`, 'x-amz-acl', name);
+  }
   return { grants: [...defaultAcl(subject.owner).grants, ...expand(subject)] };
 }
 

@@ -3,8 +3,10 @@
 //
 // Header values are bytes. Node shows them as Latin-1 text; most clients send UTF-8, some Latin-1. A value that is not
 // UTF-8 is marked, so that every client gets back exactly the bytes it sent.
+import type { StoredAcl } from '../access/acl.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import type { Owner } from '../xml/results.ts';
 
 export interface StoredChecksum {
   /** As S3 writes it: CRC32, CRC32C, CRC64NVME, SHA1, SHA256. */
@@ -26,8 +28,16 @@ export interface ObjectAttributes {
   readonly storageClass?: string;
   /** Checksums of the parts, in order; for reads by part number. */
   readonly partChecksums?: readonly string[];
+  /** Who wrote it, when that is not the bucket's owner; counts while ACLs are enabled (access/acl-ownership.ts). */
+  readonly owner?: Owner;
+  /** Absent = private to its owner. */
+  readonly acl?: StoredAcl;
   /** Absent = none. */
   readonly tags?: Readonly<Record<string, string>>;
+  /** Object lock; stays when it has run out. */
+  readonly retention?: { readonly mode: 'GOVERNANCE' | 'COMPLIANCE'; readonly untilMs: number };
+  /** Absent = never set. */
+  readonly legalHold?: boolean;
 }
 
 /** The total of user metadata, names and values, in bytes (AWS: "User-defined object metadata", 2 KB). */
