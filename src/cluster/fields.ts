@@ -5,6 +5,8 @@ import { ZringError } from '../common/errors.ts';
 export interface Fields {
   take<T>(key: string, check: (value: unknown) => value is T): T;
   take(key: string, check: (value: unknown) => boolean): unknown;
+  /** Undefined when it is not there. */
+  takeOptional<T>(key: string, check: (value: unknown) => value is T): T | undefined;
   /** Refuses what nobody has taken. */
   end(): void;
   refuse(key: string, why: string): never;
@@ -33,6 +35,12 @@ export function fieldsOf(value: unknown, what: string, newest: number, subject?:
     take(key: string, check: (value: unknown) => boolean) {
       const taken = left.get(key);
       if (!left.delete(key)) return corrupt(`lacks ${key}`);
+      if (!check(taken)) return corrupt(`${key} is invalid`);
+      return taken as never;
+    },
+    takeOptional(key: string, check: (value: unknown) => boolean) {
+      const taken = left.get(key);
+      if (!left.delete(key)) return undefined;
       if (!check(taken)) return corrupt(`${key} is invalid`);
       return taken as never;
     },

@@ -13,7 +13,8 @@ import { type Fields, fieldsOf, isCount, isName, isNodeId } from './fields.ts';
 export type RecordPhase = 'stable' | 'copying' | 'draining' | 'deleted';
 
 export interface OwnershipRecord {
-  readonly version: 1;
+  /** 2 when there is a creator, which version 1 did not know; else 1, so that older releases go on reading it. */
+  readonly version: 1 | 2;
   readonly dataset: string;
   /** Immutable id of this incarnation of the dataset (32 hex digits). A re-created bucket has another. */
   readonly id: string;
@@ -27,6 +28,8 @@ export interface OwnershipRecord {
   /** Copies that hold every acknowledged write; always contains the owner. */
   readonly inSync: readonly string[];
   readonly createdMs: number;
+  /** Who asked for it, as whoever made it calls them; opaque here. Null for what was made before this was recorded. */
+  readonly creator: string | null;
 }
 
 /** A record with the coordinator's compare-and-set tag; the tag is never reused for other content. */
@@ -35,14 +38,19 @@ export interface TaggedRecord {
   readonly tag: string;
 }
 
-export const RECORD_VERSION = 1;
+export const RECORD_VERSION = 2;
+
+export function recordVersion(creator: string | null): 1 | 2 {
+  return creator === null ? 1 : 2;
+}
 
 const PHASES: readonly string[] = ['stable', 'copying', 'draining', 'deleted'] satisfies readonly RecordPhase[];
 const DATASET_ID = /^[0-9a-f]{32}$/;
 
 /** Key order is fixed, so equal records have equal text. Errors: COORDINATOR_CORRUPT for what `parseRecord` would refuse. */
 export function serializeRecord(record: OwnershipRecord): string {
-  return JSON.stringify(checkRecord(record, record.dataset));
+  const { creator, ...rest } = checkRecord(record, record.dataset);
+  return JSON.stringify(creator === null ? rest : { ...rest, creator });
 }
 
 /** @param subject what the text was stored under; the record inside must name the same dataset when it is given.
@@ -72,11 +80,13 @@ export function checkRecord(value: unknown, subject?: string): OwnershipRecord {
   const pin = fields.take('pin', isNodeIdOrNull) as string | null;
   const inSync = fields.take('inSync', isNodeIdList) as readonly string[];
   const createdMs = fields.take('createdMs', isCount);
+  const creator = fields.takeOptional('creator', isNameOrNull) ?? null;
   fields.end();
   const moving = phase === 'copying' || phase === 'draining';
   if (moving !== (target !== null)) fields.refuse('target', `must be ${moving ? 'a node' : 'null'} while ${phase}`);
   if (!inSync.includes(owner)) fields.refuse('inSync', 'must contain the owner');
-  return { version: 1, dataset, id, owner, term, phase, target, pin, inSync: [...inSync], createdMs };
+  const version = recordVersion(creator);
+  return { version, dataset, id, owner, term, phase, target, pin, inSync: [...inSync], createdMs, creator };
 }
 
 function takeTerm(fields: Fields): Term {
@@ -87,6 +97,10 @@ function takeTerm(fields: Fields): Term {
 
 function isNodeIdOrNull(value: unknown): value is string | null {
   return value === null || isNodeId(value);
+}
+
+function isNameOrNull(value: unknown): value is string | null {
+  return value === null || isName(value);
 }
 
 function isNodeIdList(value: unknown): value is readonly string[] {

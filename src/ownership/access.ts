@@ -22,6 +22,11 @@ export interface HeldDataset {
   release(): void;
 }
 
+export interface CreateOptions {
+  /** Kept with the dataset for its whole life, wherever it moves; opaque to everything below S3. Short printable ASCII. */
+  readonly creator?: string;
+}
+
 export interface DatasetAccess {
   /** Synchronous, from memory. */
   locate(dataset: string): Whereabouts;
@@ -35,7 +40,7 @@ export interface DatasetAccess {
    */
   enter(dataset: string, mode: 'read' | 'write' | 'delete'): Promise<HeldDataset>;
   /** At the home only (else NOT_OWNER). DATASET_EXISTS carries the record in details. */
-  create(dataset: string, documents: Record<string, unknown>): Promise<OwnershipRecord>;
+  create(dataset: string, documents: Record<string, unknown>, options?: CreateOptions): Promise<OwnershipRecord>;
   /** At the owner only; DATASET_NOT_EMPTY when it holds objects. */
   remove(dataset: string): Promise<void>;
   /** Every record known here that is not deleted, by name, and whether the list can be trusted to be whole. */

@@ -6,7 +6,7 @@ import type { Clock } from '../common/clock.ts';
 import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import { isDatasetName, isStagingName } from '../dataset/names.ts';
-import type { DatasetAccess, HeldDataset, Whereabouts } from './access.ts';
+import type { CreateOptions, DatasetAccess, HeldDataset, Whereabouts } from './access.ts';
 import { liveRecords, presence } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { EnterMode } from './gate.ts';
@@ -165,7 +165,11 @@ export class LocalAccess implements DatasetAccess {
     return new ZringError('NOT_OWNER', `${dataset} is not owned here`, { ...options, details: this.notOwner(dataset) });
   }
 
-  async create(dataset: string, documents: Record<string, unknown>): Promise<OwnershipRecord> {
+  async create(
+    dataset: string,
+    documents: Record<string, unknown>,
+    { creator }: CreateOptions = {},
+  ): Promise<OwnershipRecord> {
     const { self, map, coordinator, clock, storage, newId } = this.#deps;
     if (!isDatasetName(dataset) || isStagingName(dataset)) {
       throw new ZringError('DATASET_NAME_INVALID', `${dataset} cannot be a dataset`, { subject: dataset });
@@ -186,7 +190,7 @@ export class LocalAccess implements DatasetAccess {
     const runner = this.#deps.runner(dataset);
     const id = newId();
     const made = await runner.request(
-      (request) => ({ on: 'create', request, id, createdMs: clock.wallMs() }),
+      (request) => ({ on: 'create', request, id, createdMs: clock.wallMs(), creator: creator ?? null }),
       documents,
     );
     return made as OwnershipRecord;

@@ -87,13 +87,14 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
 
 async function describe(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Promise<CopyDescription> {
   const { copy } = runner.state;
-  if (copy?.id !== id) return { role: null, term: null, promised: false, createdMs: 0, snapshots: [] };
+  if (copy?.id !== id) return { role: null, term: null, promised: false, createdMs: 0, creator: null, snapshots: [] };
   const snapshots = await deps.driver.snapshots(runner.dataset);
   return {
     role: copy.role,
     term: formatTerm(copy.term),
     promised: copy.promise !== null,
     createdMs: copy.createdMs,
+    creator: copy.creator,
     snapshots: snapshots.map(({ name, guid }) => ({ name, guid })),
   };
 }

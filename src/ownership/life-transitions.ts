@@ -1,6 +1,6 @@
 // Pure: how a dataset begins (made at its home, registered by compare-and-set) and ends (tombstone at its owner).
 // Both need the coordinator; an unknown outcome is read back until it is known. Entered from transitions.ts only.
-import type { OwnershipRecord } from '../cluster/record.ts';
+import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
 import { nextTerm } from '../common/term.ts';
 import { isVoid, recordOf } from './publication.ts';
 import type { Copy, CopyState, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
@@ -78,8 +78,8 @@ function create(state: CopyState, event: Event & { on: 'create' }): Step {
   }
   if (state.copy)
     return stay(state, ...decline(event.request, 'DATASET_BUSY', `a copy of ${state.dataset} stands here`));
-  const { request, id, createdMs } = event;
-  return stay({ ...state, phase: { at: 'checking', request, id, createdMs } }, { do: 'read-record' });
+  const { request, id, createdMs, creator } = event;
+  return stay({ ...state, phase: { at: 'checking', request, id, createdMs, creator } }, { do: 'read-record' });
 }
 
 function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
@@ -105,6 +105,7 @@ function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
     role: 'creating',
     term,
     createdMs: phase.createdMs,
+    creator: phase.creator,
     promise: null,
     source: null,
     deleting: false,
@@ -126,7 +127,7 @@ function made(state: CopyState, phase: At<'making'>, event: Event): Step {
 
 function firstRecord(state: CopyState, copy: Copy): OwnershipRecord {
   return {
-    version: 1,
+    version: recordVersion(copy.creator),
     dataset: state.dataset,
     id: copy.id,
     owner: state.self,
@@ -136,6 +137,7 @@ function firstRecord(state: CopyState, copy: Copy): OwnershipRecord {
     pin: null,
     inSync: [state.self],
     createdMs: copy.createdMs,
+    creator: copy.creator,
   };
 }
 

@@ -1,5 +1,6 @@
 // Pure: the owner's side of the machine: open under a new term, hand over (drain, seal, promise), take a refused promise
 // back, let go after an adopted one, be deposed. Entered from transitions.ts only.
+import { recordVersion } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
 import { isTakenByRecord, publicationOf, raisedTerm } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, MachineLimits, Step } from './state.ts';
@@ -235,7 +236,7 @@ function reclaiming(
     }
     const known = seen.record !== null && seen.record.id === copy.id ? seen.record : null;
     const next = {
-      version: 1 as const,
+      version: recordVersion(copy.creator),
       dataset: state.dataset,
       id: copy.id,
       owner: state.self,
@@ -245,6 +246,7 @@ function reclaiming(
       pin: known?.pin ?? null,
       inSync: [state.self],
       createdMs: copy.createdMs,
+      creator: copy.creator,
     };
     return stay({ ...seen, phase: { ...phase, term } }, { do: 'cas', tag: tagged?.tag ?? null, next });
   }

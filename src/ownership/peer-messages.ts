@@ -26,6 +26,8 @@ export interface CopyDescription {
   readonly term: string | null;
   readonly promised: boolean;
   readonly createdMs: number;
+  /** An older release does not say it. */
+  readonly creator: string | null;
   readonly snapshots: readonly SnapshotRef[];
 }
 
@@ -102,6 +104,7 @@ export function readDescription(value: unknown): CopyDescription {
     term: fields.textOrNull('term'),
     promised: fields.flag('promised'),
     createdMs: fields.count('createdMs'),
+    creator: fields.textOrNull('creator'),
     snapshots: fields.list('snapshots').map((item) => {
       const snapshot = new Fields(item, METHODS.describe);
       return { name: snapshot.text('name'), guid: snapshot.text('guid') };

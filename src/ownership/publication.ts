@@ -1,6 +1,6 @@
 // Pure: what an owner's copy means for the record in the coordinator, and what a record means for a copy.
 // Terms decide, never clocks; a name's terms grow over deletion and re-creation too, so they compare across ids.
-import type { OwnershipRecord } from '../cluster/record.ts';
+import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
 import { compareTerms, nextTerm, type Term } from '../common/term.ts';
 import type { Copy, CopyState } from './state.ts';
 
@@ -28,7 +28,7 @@ export function isTombstone(record: OwnershipRecord | null): boolean {
 export function ownerRecord(self: string, dataset: string, copy: Copy, known: OwnershipRecord | null): OwnershipRecord {
   const base = known !== null && known.id === copy.id ? known : null;
   return {
-    version: 1,
+    version: recordVersion(copy.creator),
     dataset,
     id: copy.id,
     owner: self,
@@ -42,6 +42,7 @@ export function ownerRecord(self: string, dataset: string, copy: Copy, known: Ow
     pin: base?.pin ?? null,
     inSync: [self],
     createdMs: copy.createdMs,
+    creator: copy.creator,
   };
 }
 

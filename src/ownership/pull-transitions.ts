@@ -3,7 +3,7 @@
 //
 // Adopting and refusing are two values of one durable register (the fence), so an owner that hears *refused* knows that
 // its promise can never be adopted, whatever calls are still on their way.
-import type { OwnershipRecord } from '../cluster/record.ts';
+import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
 import { raisedTerm } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
@@ -203,7 +203,7 @@ function commit(state: CopyState): Step {
   if (!mayAdopt(state, copy.id, copy.source.term.n)) return demote(state, copy);
   const known = state.record?.id === copy.id ? state.record : null;
   const next: OwnershipRecord = {
-    version: 1,
+    version: recordVersion(copy.creator),
     dataset,
     id: copy.id,
     owner: self,
@@ -213,6 +213,7 @@ function commit(state: CopyState): Step {
     pin: known?.pin ?? null,
     inSync: [self],
     createdMs: copy.createdMs,
+    creator: copy.creator,
   };
   return stay({ ...state, phase: { at: 'committing', waiting: false } }, { do: 'cas', tag: state.tag, next });
 }

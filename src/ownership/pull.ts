@@ -207,6 +207,7 @@ export class Puller {
       role: 'receiving',
       term: parseTerm(description.term ?? '') ?? { n: 0, node: self },
       createdMs: description.createdMs,
+      creator: description.creator,
       promise: null,
       source: null,
       deleting: false,

@@ -40,6 +40,8 @@ export interface Copy {
   readonly role: Role;
   readonly term: Term;
   readonly createdMs: number;
+  /** Who asked for it; carried, never read here. Null for what was made before this was recorded. */
+  readonly creator: string | null;
   readonly promise: HandoffPromise | null;
   readonly source: HandoffSource | null;
   /** Set before the tombstone is committed: tells a crashed removal from a dataset deposed by others. */
@@ -81,7 +83,13 @@ export type Phase =
   | { readonly at: 'fencing' }
   | { readonly at: 'moving-away'; readonly how: 'deposed' | 'deleted' }
   // life and death
-  | { readonly at: 'checking'; readonly request: string; readonly id: string; readonly createdMs: number }
+  | {
+      readonly at: 'checking';
+      readonly request: string;
+      readonly id: string;
+      readonly createdMs: number;
+      readonly creator: string | null;
+    }
   | { readonly at: 'making'; readonly request: string; readonly tag: string | null; readonly ground: string }
   | {
       readonly at: 'registering';
@@ -185,7 +193,13 @@ export type Event =
     }
   | { readonly on: 'open' }
   | { readonly on: 'close' }
-  | { readonly on: 'create'; readonly request: string; readonly id: string; readonly createdMs: number }
+  | {
+      readonly on: 'create';
+      readonly request: string;
+      readonly id: string;
+      readonly createdMs: number;
+      readonly creator: string | null;
+    }
   | { readonly on: 'remove'; readonly request: string }
   | { readonly on: 'drain'; readonly request: string; readonly from: string; readonly id: string }
   | {

@@ -31,7 +31,7 @@ export function mayAct(identity: Identity, bucket: string, action: Action): bool
   return identity.allow.some((rule) => covers(rule.actions, action) && globPattern(rule.buckets).test(bucket));
 }
 
-/** For ListBuckets: a bucket is shown to who may do anything with it. */
+/** For ListBuckets: a bucket is shown to who may do anything with it. `create` is about buckets that are not there yet. */
 export function maySee(identity: Identity, bucket: string): boolean {
-  return identity.allow.some((rule) => globPattern(rule.buckets).test(bucket));
+  return mayAct(identity, bucket, 'read') || mayAct(identity, bucket, 'write');
 }

@@ -20,8 +20,20 @@ describe('record text', () => {
     assert.equal(serializeRecord(parseRecord(text, 'photos')), text);
   });
 
+  test('golden: version 2 has a creator; without one the text stays what older releases read', () => {
+    const made = { ...record, version: 2 as const, creator: 'testx$9876' };
+    const text =
+      '{"version":2,"dataset":"photos","id":"0123456789abcdef0123456789abcdef","owner":"a","term":{"n":1,"node":"a"},' +
+      '"phase":"stable","target":null,"pin":null,"inSync":["a"],"createdMs":1,"creator":"testx$9876"}';
+    assert.equal(serializeRecord(made), text);
+    assert.deepEqual(parseRecord(text, 'photos'), made);
+    // Whatever the object claims: the text says the version that it needs.
+    assert.equal(serializeRecord({ ...made, version: 1 }), text);
+    assert.match(serializeRecord({ ...made, creator: null }), /^\{"version":1,.*"createdMs":1\}$/);
+  });
+
   test('a newer version is refused by name', () => {
-    const newer = JSON.stringify({ ...record, version: 2, shards: [] });
+    const newer = JSON.stringify({ ...record, version: 3, shards: [] });
     assert.throws(() => parseRecord(newer, 'photos'), coded('VERSION_UNSUPPORTED'));
   });
 
@@ -39,6 +51,8 @@ describe('record text', () => {
     'an in-sync set without the owner': { ...record, inSync: ['b'] },
     'an in-sync set with a node twice': { ...record, inSync: ['a', 'a'] },
     'a time that is no number': { ...record, createdMs: '1' },
+    'a creator that is no name': { ...record, version: 2, creator: 'a b' },
+    'an empty creator': { ...record, version: 2, creator: '' },
     'an unknown field': { ...record, extra: true },
   };
   for (const [title, value] of Object.entries(broken)) {

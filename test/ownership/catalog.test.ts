@@ -31,6 +31,7 @@ function record(change: Partial<OwnershipRecord> = {}): OwnershipRecord {
     pin: null,
     inSync: ['a'],
     createdMs: 1,
+    creator: null,
     ...change,
   };
 }
@@ -143,6 +144,7 @@ test('what an owner copy means for the record', () => {
     role: 'owner',
     term: { n: 3, node: 'a' },
     createdMs: 1,
+    creator: null,
     promise: null,
     source: null,
     deleting: false,

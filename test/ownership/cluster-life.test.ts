@@ -1,6 +1,8 @@
 // A cluster's life on real stores: coordinator lost and flushed, nodes drained and added, datasets deleted while they move,
 // copies retired, limits kept.
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import test, { afterEach } from 'node:test';
 import { ZringError } from '../../src/common/errors.ts';
 import { MACHINE_LIMITS } from '../../src/ownership/state.ts';
@@ -96,6 +98,29 @@ test('a flushed coordinator: nobody says *absent* before all have reported; reco
   assert.equal(after?.id, before?.id);
   assert.ok((after?.term.n ?? 0) >= (before?.term.n ?? 0));
   assert.equal(await cluster.get(owner, 'photos', 'k'), 'v');
+});
+
+test('who asked for a dataset is known through a move, a restart, and from the pools alone', async () => {
+  cluster = await TestCluster.start(['a', 'b']);
+  const home = cluster.own('a').home('photos') ?? '';
+  const creatorSeenBy = (node: string) => cluster.own(node).access.records().records[0]?.creator;
+  const made = await cluster.own(home).access.create('photos', {}, { creator: 'testx$9876' });
+  assert.equal(made.creator, 'testx$9876');
+  await cluster.rounds(2);
+  assert.equal(creatorSeenBy(other(home)), 'testx$9876');
+  const to = other(home);
+  await cluster.own(home).move('photos', to);
+  await cluster.until('moved', () => cluster.ownerOf('photos') === to);
+  assert.equal(creatorSeenBy(to), 'testx$9876');
+  // Everything but the pools is gone: the coordinator's records, and what the nodes remembered of them.
+  for (const id of ['a', 'b']) await cluster.kill(id);
+  cluster.memory.flush();
+  for (const id of ['a', 'b']) await rm(join(cluster.root, id, '_zring'), { recursive: true });
+  for (const id of ['a', 'b']) await cluster.startNode(id);
+  await cluster.until('complete', () => cluster.own('a').status().catalog.complete);
+  await cluster.until('heard', () => creatorSeenBy('a') !== undefined && creatorSeenBy('b') !== undefined);
+  assert.equal(creatorSeenBy('a'), 'testx$9876');
+  assert.equal(creatorSeenBy('b'), 'testx$9876');
 });
 
 test('a coordinator restored from an old dump does not bring back a deleted dataset, nor an old owner', async () => {

@@ -10,6 +10,7 @@ const plain: Copy = {
   role: 'owner',
   term: { n: 7, node: 'a' },
   createdMs: 1_700_000_000_000,
+  creator: null,
   promise: null,
   source: null,
   deleting: false,
@@ -42,6 +43,14 @@ for (const [state, copy] of golden) {
     assert.deepEqual(copyProperties('photos', 'lab', copy), onPool(state).properties);
   });
 }
+
+test('who asked for it is kept; absent where it never was', () => {
+  const made = { ...plain, creator: 'testx$9876' };
+  const { properties } = onPool('owner 7@a', { creator: 'testx$9876' });
+  assert.deepEqual(copyProperties('photos', 'lab', made), properties);
+  assert.deepEqual(parseCopy({ name: 'photos', properties })?.copy, made);
+  assert.equal('creator' in copyProperties('photos', 'lab', plain), false);
+});
 
 test('a newer format is refused by name, a missing or odd version is damage', () => {
   assert.throws(() => parseCopy(onPool('owner 7@a', { version: '2' })), {

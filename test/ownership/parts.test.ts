@@ -31,6 +31,7 @@ const owner: Copy = {
   role: 'owner',
   term: { n: 3, node: 'a' },
   createdMs: 17,
+  creator: null,
   promise: null,
   source: null,
   deleting: false,
@@ -172,6 +173,7 @@ test('which pulls start: what was begun before what is touched, pinned, leaving,
     pin: null,
     inSync: ['b'],
     createdMs: 1,
+    creator: null,
     ...change,
   });
   const records = [

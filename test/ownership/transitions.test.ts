@@ -15,6 +15,7 @@ function copy(change: Partial<Copy> = {}): Copy {
     role: 'owner',
     term: term(3),
     createdMs: 1,
+    creator: null,
     promise: null,
     source: null,
     deleting: false,
@@ -35,6 +36,7 @@ function record(change: Partial<OwnershipRecord> = {}): OwnershipRecord {
     pin: null,
     inSync: ['a'],
     createdMs: 1,
+    creator: null,
     ...change,
   };
 }
@@ -385,7 +387,7 @@ test('removal: mark, tombstone, remember, answer; an unknown outcome is never ta
 });
 
 test('creation: nothing without completeness; taken back when the coordinator forgot meanwhile', () => {
-  const create: Event = { on: 'create', request: 'r', id: ID, createdMs: 1 };
+  const create: Event = { on: 'create', request: 'r', id: ID, createdMs: 1, creator: 'me' };
   const read = (found: OwnershipRecord | null, ground = 'i', complete = true): Event => ({
     on: 'record-read',
     tagged: found && { record: found, tag: 'x' },

@@ -40,6 +40,7 @@ test('the imports of this repository are all seen', () => {
       './cross-checks.ts',
       './map-hash.ts',
       './schema.ts',
+      './schema-credentials.ts',
       './schema-walk.ts',
       './secrets.ts',
       './suggest.ts',

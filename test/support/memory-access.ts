@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { OwnershipRecord } from '../../src/cluster/record.ts';
+import { type OwnershipRecord, recordVersion } from '../../src/cluster/record.ts';
 import { isZringError, ZringError } from '../../src/common/errors.ts';
 import type { PeerMethods, PeerTransport } from '../../src/common/peer.ts';
 import type { DatasetAccess, HeldDataset, Whereabouts } from '../../src/ownership/access.ts';
@@ -76,12 +76,16 @@ export class MemoryAccess implements DatasetAccess {
     };
   }
 
-  async create(dataset: string, documents: Record<string, unknown>): Promise<OwnershipRecord> {
+  async create(
+    dataset: string,
+    documents: Record<string, unknown>,
+    { creator = null }: { creator?: string | null } = {},
+  ): Promise<OwnershipRecord> {
     const existing = this.catalog.records.get(dataset);
     if (existing) throw new ZringError('DATASET_EXISTS', `${dataset} exists`, { subject: dataset, details: existing });
     const id = randomBytes(16).toString('hex');
     const record: OwnershipRecord = {
-      version: 1,
+      version: recordVersion(creator),
       dataset,
       id,
       owner: this.self,
@@ -91,6 +95,7 @@ export class MemoryAccess implements DatasetAccess {
       pin: null,
       inSync: [this.self],
       createdMs: Date.now(),
+      creator,
     };
     // Before the first await: of two creations at once one finds the record.
     this.catalog.records.set(dataset, record);

@@ -1,11 +1,12 @@
 // ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation, GetBucketVersioning.
 // A list of buckets is whole or it is an error: fewer buckets than there are would be a wrong success.
+import type { OwnershipRecord } from '../../cluster/record.ts';
 import { isZringError } from '../../common/errors.ts';
 import { maySee } from '../authorize.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { queryValue } from '../target.ts';
-import type { S3Response, Target } from '../types.ts';
+import type { Identity, S3Response, Target } from '../types.ts';
 import { parseCreateBucketRequest } from '../xml/requests.ts';
 import { listBucketsResult, locationResult, versioningResult } from '../xml/results.ts';
 import { BUCKET_DOCUMENT, bucketDocument, checkExpectedOwner, ownerOf, readBucketDocument } from './bucket-document.ts';
@@ -35,7 +36,7 @@ export async function listBuckets(context: HandlerContext): Promise<S3Response> 
     ? []
     : records
         .filter((record) => record.dataset.startsWith(query.prefix ?? '') && record.dataset > query.after)
-        .filter((record) => maySee(identity, record.dataset))
+        .filter((record) => isShown(identity, record))
         .sort((a, b) => (a.dataset < b.dataset ? -1 : 1));
   const page = names.slice(0, query.limit);
   const last = page.at(-1);
@@ -50,6 +51,11 @@ export async function listBuckets(context: HandlerContext): Promise<S3Response> 
     continuationToken: last && names.length > page.length ? encodeToken(last.dataset) : null,
   });
   return { status: 200, headers: XML, body };
+}
+
+/** Who made a bucket sees it, whatever the rules cover; a rule that only lets it make buckets shows nobody else's. */
+function isShown(identity: Identity, record: OwnershipRecord): boolean {
+  return record.creator === identity.canonicalId || maySee(identity, record.dataset);
 }
 
 function readListQuery(target: Target) {
@@ -88,7 +94,7 @@ export async function createBucket(context: HandlerContext): Promise<S3Response>
     return created;
   }
   try {
-    await access.create(context.bucket, { [BUCKET_DOCUMENT]: document });
+    await access.create(context.bucket, { [BUCKET_DOCUMENT]: document }, { creator: document.owner.id });
   } catch (error) {
     if (!isZringError(error, 'DATASET_EXISTS')) throw error;
     // Whose it is, only its owner can tell: the next attempt is routed there.

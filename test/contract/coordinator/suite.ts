@@ -112,6 +112,7 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
         pin: 'c',
         inSync: ['a', 'z', 'b'],
         createdMs: 1_763_000_000_123,
+        creator: null,
       };
       await a.casRecord('every-field', null, record);
       assert.deepEqual((await b.readRecord('every-field'))?.record, record);
@@ -394,6 +395,7 @@ export function recordOf(dataset: string, owner: string): OwnershipRecord {
     pin: null,
     inSync: [owner],
     createdMs: 1,
+    creator: null,
   };
 }
 

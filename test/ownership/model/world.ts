@@ -174,6 +174,10 @@ export class World {
     for (const write of this.acked.get(id) ?? [])
       assert(node.disk.content.has(write), `I2: acknowledged write ${write} of ${id} is not on ${node.id}`);
     assert(!this.removedIds.has(id), `removed dataset ${id} opened again`);
+    const { copy, record } = node.state;
+    for (const one of [copy, record?.id === id ? record : null]) {
+      assert(!one || one.creator === `maker-of-${id}`, `${id} was made by ${one?.creator}`);
+    }
     this.count('openings');
   }
 
@@ -335,6 +339,7 @@ export class World {
       role: 'receiving',
       term: theirs.term,
       createdMs: theirs.createdMs,
+      creator: theirs.creator,
       promise: null,
       source: null,
       deleting: false,
@@ -513,7 +518,8 @@ export class World {
     if (!node.up) return;
     const request = `r${this.serial()}`;
     this.requests.set(request, { node: node.id, life: node.life, kind: 'create' });
-    this.dispatch(node, { on: 'create', request, id: `id${this.serial()}`, createdMs: this.now });
+    const id = `id${this.serial()}`;
+    this.dispatch(node, { on: 'create', request, id, createdMs: this.now, creator: `maker-of-${id}` });
   }
 
   remove(node: Node): void {

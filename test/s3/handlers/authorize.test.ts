@@ -79,4 +79,5 @@ test('a bucket is shown to a credential with any rule for it', () => {
   const who = identity({ buckets: 'mine-*', actions: 'write' });
   assert.equal(maySee(who, 'mine-1'), true);
   assert.equal(maySee(who, 'other'), false);
+  assert.equal(maySee(identity({ buckets: '*', actions: 'create' }), 'mine-1'), false);
 });

@@ -16,6 +16,7 @@ const node = await s3Fixture({
   credentials: [
     credential('admin'),
     credential('other'),
+    credential('maker', [{ buckets: '*', actions: 'create' }]),
     credential('limited', [{ buckets: 'limited-*', actions: 'read' }]),
   ],
 });
@@ -138,6 +139,20 @@ test('ListBuckets shows a credential what its rules cover', async () => {
     seen.Buckets?.map((bucket) => bucket.Name),
     ['limited-1'],
   );
+});
+
+test("ListBuckets shows a credential what it made; a rule that lets it make buckets shows nobody else's", async () => {
+  const mine = bucketName('made');
+  await node.access.create(mine, {}, { creator: 'id-maker' });
+  await client.send(new CreateBucketCommand({ Bucket: bucketName() }));
+  const seen = await node.client({ accessKey: 'maker' }).send(new ListBucketsCommand({}));
+  assert.deepEqual(
+    seen.Buckets?.map((bucket) => bucket.Name),
+    [mine],
+  );
+  assert.equal(seen.Owner?.ID, 'id-maker');
+  const records = node.access.records().records.filter((record) => record.creator === 'id-admin');
+  assert.ok(records.length > 0, 'CreateBucket tells who asked');
 });
 
 test('ListBuckets says that it is not complete, and who is missing, instead of returning less', async (t) => {
