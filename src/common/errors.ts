@@ -28,6 +28,7 @@ export const ERROR_CODES = [
   'PEER_PROTOCOL',
   // storage
   'STORAGE_FULL',
+  'QUOTA_EXCEEDED', // of one dataset, which is full; nothing of the write is kept
   'STORAGE_UNAVAILABLE', // pool suspended, read-only, I/O error
   'STORAGE_OUTCOME_UNKNOWN', // the flush of a commit failed: it may or may not be there after reopening
   'STORAGE_CORRUPT', // checksum mismatch, damaged index
@@ -44,6 +45,7 @@ export const ERROR_CODES = [
   'OBJECT_MISSING',
   'UPLOAD_MISSING',
   'PRECONDITION_FAILED',
+  'VERSIONING_CONFLICT', // what is only done while versioning is off
   'NOT_MODIFIED',
   'PART_INVALID',
   'PART_ORDER_INVALID',

@@ -47,6 +47,8 @@ export interface RangeOptions {
   readonly start: Uint8Array;
   /** Exclusive. */
   readonly end?: Uint8Array;
+  /** From the last one down to `start`; needs an `end`. */
+  readonly reverse?: true;
 }
 
 /** What a writer sees and does. It first reads and checks, then puts; reading after a put is a bug. */
@@ -60,6 +62,8 @@ export interface Transaction<Table extends string> {
 export interface OpenOptions<Table extends string> {
   /** Every one must be there. */
   readonly tables: readonly Table[];
+  /** May be missing in a file of an earlier release: then they read as empty, and `addTables` makes them. */
+  readonly laterTables?: readonly Table[];
   readonly readonly?: boolean;
   /**
    * The caller knows that no other process uses the file. Then the lock file, which may have come with the data from
@@ -213,11 +217,26 @@ export class Database<Table extends string> {
 
   #openTables(create: boolean): void {
     for (const name of this.#options.tables) {
-      const options = { name, encoding: 'binary', keyEncoding: 'binary', create } as const;
-      const table = this.#root.openDB<Buffer, Buffer>(options) as LmdbTable<Buffer, Buffer> | undefined;
-      if (!table)
+      if (!this.#openTable(name, create))
         throw new ZringError('STORAGE_CORRUPT', `${this.path} lacks the table ${name}`, { subject: this.path });
-      this.#tables.set(name, table);
+    }
+    for (const name of this.#options.laterTables ?? []) this.#openTable(name, create);
+  }
+
+  #openTable(name: Table, create: boolean): boolean {
+    const options = { name, encoding: 'binary', keyEncoding: 'binary', create } as const;
+    const table = this.#root.openDB<Buffer, Buffer>(options) as LmdbTable<Buffer, Buffer> | undefined;
+    if (table) this.#tables.set(name, table);
+    return table !== undefined;
+  }
+
+  /** Makes the later tables that are missing; durable with the next commit. Before anything else is written. */
+  addTables(): void {
+    this.#requireUsable();
+    try {
+      for (const name of this.#options.laterTables ?? []) this.#openTable(name, true);
+    } catch (cause) {
+      throw storageError(cause, 'adding tables to', this.path);
     }
   }
 
@@ -236,7 +255,7 @@ export class Database<Table extends string> {
   #get(table: Table, key: Uint8Array): Buffer | undefined {
     if (key.length === 0 || key.length > KEY_BYTES_MAX) return undefined;
     try {
-      return this.#table(table).getBinary(key as Buffer);
+      return this.#readable(table)?.getBinary(key as Buffer);
     } catch (cause) {
       throw storageError(cause, 'reading', this.path);
     }
@@ -246,15 +265,22 @@ export class Database<Table extends string> {
     assert(options.start.length <= KEY_BYTES_MAX, 'range starts behind the longest key');
     // lmdb-js takes an empty start for "no start at all" and skips nothing; [0] is the smallest key that can exist.
     const start = options.start.length === 0 ? FIRST_KEY : options.start;
+    const opened = this.#readable(table);
+    if (!opened) return [];
+    if (options.reverse) {
+      assert(options.end, 'a reverse range has an end');
+      const bounds = { start: options.end as Buffer, end: start as Buffer };
+      return opened.getRange({ ...bounds, reverse: true, exclusiveStart: true, inclusiveEnd: true });
+    }
     const end = options.end === undefined ? {} : { end: options.end as Buffer };
-    return this.#table(table).getRange({ start: start as Buffer, ...end });
+    return opened.getRange({ start: start as Buffer, ...end });
   }
 
   /**
    * Runs `run` inside the next transaction, together with all that wait, and resolves once it is flushed. When `run`
    * throws, nothing of it is written and the promise rejects with that error, after the flush: what it saw of others in the
    * same group may not be told before it is durable. Calls run in order. `run` must be synchronous.
-   * Errors: STORAGE_FULL, STORAGE_UNAVAILABLE (nothing written), STORAGE_OUTCOME_UNKNOWN.
+   * Errors: STORAGE_FULL, QUOTA_EXCEEDED, STORAGE_UNAVAILABLE (nothing written), STORAGE_OUTCOME_UNKNOWN.
    */
   transact<Result>(run: (transaction: Transaction<Table>) => Result): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
@@ -348,8 +374,9 @@ export class Database<Table extends string> {
     const text = reason instanceof Error ? reason.message : String(reason);
     if (this.#letsReadersIn()) {
       // LMDB reports a short write, which is how a disk gets full, as EIO.
-      const full = storageErrorCode(reason) === 'STORAGE_FULL' || (await isFull(this.path));
-      const code = full ? 'STORAGE_FULL' : 'STORAGE_UNAVAILABLE';
+      const known = storageErrorCode(reason);
+      const full = known === 'STORAGE_FULL' || (known !== 'QUOTA_EXCEEDED' && (await isFull(this.path)));
+      const code = known === 'QUOTA_EXCEEDED' ? known : full ? 'STORAGE_FULL' : 'STORAGE_UNAVAILABLE';
       return new ZringError(code, `committing to ${subject} failed: ${text}`, { cause: reason, subject });
     }
     const known = await this.#reopen(reason);
@@ -394,6 +421,12 @@ export class Database<Table extends string> {
       this.#broken = storageError(cause, 'reopening', this.path);
       return null;
     }
+  }
+
+  /** Undefined = a later table that this file does not have: nothing is in it. */
+  #readable(name: Table): LmdbTable<Buffer, Buffer> | undefined {
+    const missing = !this.#tables.has(name) && this.#options.laterTables?.includes(name);
+    return missing ? undefined : this.#table(name);
   }
 
   #table(name: Table): LmdbTable<Buffer, Buffer> {

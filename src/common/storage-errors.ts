@@ -5,7 +5,7 @@ import { type ErrorCode, ZringError } from './errors.ts';
 /** ENOENT, ENOTDIR and ESTALE: what must be there is not, so this is not the mount that we were told it is. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'STORAGE_FULL',
-  EDQUOT: 'STORAGE_FULL',
+  EDQUOT: 'QUOTA_EXCEEDED',
   EFBIG: 'STORAGE_FULL',
   EROFS: 'STORAGE_UNAVAILABLE',
   EIO: 'STORAGE_UNAVAILABLE',
@@ -23,8 +23,8 @@ const LMDB_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [1, 'STORAGE_PERMISSION'], // EPERM
   [28, 'STORAGE_FULL'], // ENOSPC
   [30, 'STORAGE_UNAVAILABLE'], // EROFS
-  [69, 'STORAGE_FULL'], // EDQUOT, BSD
-  [122, 'STORAGE_FULL'], // EDQUOT, Linux
+  [69, 'QUOTA_EXCEEDED'], // EDQUOT, BSD
+  [122, 'QUOTA_EXCEEDED'], // EDQUOT, Linux
   [-30797, 'STORAGE_CORRUPT'], // MDB_PAGE_NOTFOUND
   [-30796, 'STORAGE_CORRUPT'], // MDB_CORRUPTED
   [-30794, 'VERSION_UNSUPPORTED'], // MDB_VERSION_MISMATCH
@@ -42,8 +42,15 @@ export function storageError(cause: unknown, operation: string, subject: string)
 
 export function storageErrorCode(cause: unknown): ErrorCode | undefined {
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+  if (isOverQuota(cause)) return 'QUOTA_EXCEEDED';
   if (typeof code === 'string') return CODES[code];
   return typeof code === 'number' ? LMDB_CODES.get(code) : undefined;
+}
+
+/** libuv has no name for EDQUOT: Node calls it `Unknown system error -122`, and only `errno` tells. */
+function isOverQuota(cause: unknown): boolean {
+  const errno = typeof cause === 'object' && cause !== null && 'errno' in cause ? cause.errno : undefined;
+  return errno === (process.platform === 'linux' ? -122 : -69);
 }
 
 export function isErrno(cause: unknown, code: string): boolean {

@@ -27,7 +27,18 @@ import {
 import { createDirMeter, type Measured } from './dir-measure.ts';
 import { type DirRoot, openDirRoot } from './dir-root.ts';
 import { planSend, receiveInto, sendBytes } from './dir-transfer.ts';
-import type { DatasetDriver, DatasetInfo, SendStream, SnapshotInfo, SnapshotSource, Usage } from './driver.ts';
+import type {
+  DatasetDriver,
+  DatasetInfo,
+  OpenedDataset,
+  SendStream,
+  SettingRefusal,
+  SnapshotInfo,
+  SnapshotSource,
+  StorageFacts,
+  StorageSettings,
+  Usage,
+} from './driver.ts';
 import { folderError } from './errors.ts';
 import { createKeyedMutex } from './mutex.ts';
 import {
@@ -69,7 +80,8 @@ class DirDriver implements DatasetDriver {
     written: false,
     readonlyFencesOpenFiles: false,
     description: 'plain folders',
-  };
+    settings: { quota: 'counted', reservation: false, compression: ['off'] },
+  } as const;
   readonly #root: DirRoot;
   readonly #nowMs: () => number;
   readonly #mutex = createKeyedMutex();
@@ -116,7 +128,7 @@ class DirDriver implements DatasetDriver {
     });
   }
 
-  async open(name: string, options: { id: string; readonly: boolean }): Promise<{ readonly path: string }> {
+  async open(name: string, options: { id: string; readonly: boolean }): Promise<OpenedDataset> {
     return this.#change(name, async (folder, meta) => {
       if (meta.properties.id !== options.id) {
         throw new ZringError('MOUNT_INVALID', `${folder} has id ${meta.properties.id}, not ${options.id}`, {
@@ -124,7 +136,7 @@ class DirDriver implements DatasetDriver {
         });
       }
       if (meta.readonly !== options.readonly) await writeMeta(folder, { ...meta, readonly: options.readonly });
-      return { path: folder };
+      return { path: folder, encryption: null };
     });
   }
 
@@ -146,6 +158,28 @@ class DirDriver implements DatasetDriver {
       const kept = merged.filter((entry): entry is [string, string] => entry[1] !== null);
       await writeMeta(folder, { ...meta, properties: Object.fromEntries(kept) });
     });
+  }
+
+  /** A quota is for whoever writes to count; the rest needs a file system that can do it. */
+  async configure(name: string, settings: Partial<StorageSettings>): Promise<readonly SettingRefusal[]> {
+    return this.#change(name, async () => refusedSettings(settings));
+  }
+
+  /** Walks the folder: every file that is there by now counts, swept or not. */
+  async facts(name: string, options: { settled?: boolean } = {}): Promise<StorageFacts> {
+    requireDatasetName(name);
+    await this.#require(name);
+    const folder = this.#root.folder(name);
+    const deadlineMs = performance.now() + MEASURE_BUDGET_MS;
+    const sizes = await (options.settled ? this.#meter.measure(folder) : this.#meter.measureUntil(folder, deadlineMs));
+    return {
+      settings: { quotaBytes: null, reservationBytes: null, compression: null },
+      referencedBytes: sizes.referencedBytes,
+      usedBytes: sizes.usedBytes,
+      availableBytes: (await this.usage()).freeBytes,
+      compressRatio: null,
+      encryption: null,
+    };
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -386,6 +420,17 @@ async function planOf(name: string, folder: string, options: { snapshot: string;
     });
   }
   return planSend(folder, to, from);
+}
+
+function refusedSettings({ compression, reservationBytes }: Partial<StorageSettings>): SettingRefusal[] {
+  const refused: SettingRefusal[] = [];
+  if (typeof compression === 'string' && compression !== 'off') {
+    refused.push({ setting: 'compression', reason: 'plain folders are not compressed; this needs ZFS' });
+  }
+  if (typeof reservationBytes === 'number') {
+    refused.push({ setting: 'reservation', reason: 'plain folders cannot reserve space; this needs ZFS' });
+  }
+  return refused;
 }
 
 function busy(message: string, subject: string): ZringError {

@@ -8,6 +8,46 @@
 // Names that names.ts does not allow are DATASET_NAME_INVALID before anything else happens.
 import type { Readable } from 'node:stream';
 
+/** Settings of a dataset that an operator may want; null = as this release makes datasets. */
+export interface StorageSettings {
+  /** Most bytes that the live dataset may refer to; snapshots do not count (ZFS: refquota). */
+  readonly quotaBytes: number | null;
+  /** Bytes that the live dataset is sure to get, beside its snapshots (ZFS: refreservation). */
+  readonly reservationBytes: number | null;
+  /** A value of ZFS's `compression`. */
+  readonly compression: string | null;
+}
+
+export type StorageSetting = 'quota' | 'reservation' | 'compression';
+
+export interface SettingRefusal {
+  readonly setting: StorageSetting;
+  /** For an operator; names what this storage accepts. */
+  readonly reason: string;
+}
+
+export interface SettingCapabilities {
+  /** `enforced`: the file system refuses writes beyond it. `counted`: it keeps nothing; whoever writes has to count. */
+  readonly quota: 'enforced' | 'counted';
+  readonly reservation: boolean;
+  /** Values of `compression` that `configure` accepts. */
+  readonly compression: readonly string[];
+}
+
+/** A dataset's storage as it is now. */
+export interface StorageFacts {
+  readonly settings: StorageSettings;
+  readonly referencedBytes: number;
+  /** With what only snapshots keep. */
+  readonly usedBytes: number;
+  /** What could be written to it now, its own limit and the pool's space considered. */
+  readonly availableBytes: number;
+  /** Of what is stored; null when it is not known. */
+  readonly compressRatio: number | null;
+  /** ZFS's `encryption`, e.g. `aes-256-gcm`; null = not encrypted. */
+  readonly encryption: string | null;
+}
+
 export interface Capabilities {
   readonly bookmarks: boolean;
   readonly resume: boolean;
@@ -16,6 +56,7 @@ export interface Capabilities {
   /** readonly=on stops descriptors that are already open. */
   readonly readonlyFencesOpenFiles: boolean;
   readonly description: string;
+  readonly settings: SettingCapabilities;
 }
 
 export interface DatasetInfo {
@@ -27,6 +68,12 @@ export interface DatasetInfo {
   readonly properties: Readonly<Record<string, string>>;
   readonly referencedBytes: number;
   readonly usedBytes: number;
+}
+
+export interface OpenedDataset {
+  readonly path: string;
+  /** As in StorageFacts. */
+  readonly encryption: string | null;
 }
 
 export interface SnapshotInfo {
@@ -78,12 +125,20 @@ export interface DatasetDriver {
    */
   create(name: string, properties: Record<string, string>, init: (path: string) => Promise<void>): Promise<DatasetInfo>;
   /** Mounts (when needed) and proves that the path is this dataset with this `zring:id`; sets readonly as asked. */
-  open(name: string, options: { id: string; readonly: boolean }): Promise<{ readonly path: string }>;
+  open(name: string, options: { id: string; readonly: boolean }): Promise<OpenedDataset>;
   /** Unmounts. Fails with DATASET_BUSY when files are open. Idempotent. */
   close(name: string): Promise<void>;
   setReadonly(name: string, readonly: boolean): Promise<void>;
   /** null removes a property. Durable when it returns. */
   setProperties(name: string, properties: Record<string, string | null>): Promise<void>;
+  /**
+   * Applies each setting that is named, as far as this storage can, and says what it could not; the others stay as they
+   * are. Works on a dataset that is full. Copies lose their limits where these would be in the way: when an increment is
+   * received, and when they are set aside.
+   */
+  configure(name: string, settings: Partial<StorageSettings>): Promise<readonly SettingRefusal[]>;
+  /** `settled`: waits until everything that was written before this call is counted. */
+  facts(name: string, options?: { settled?: boolean }): Promise<StorageFacts>;
   /** Unmounts. A name without `_` needs `zring:id` to be set (MOUNT_INVALID otherwise). */
   rename(from: string, to: string): Promise<void>;
   /** With all its snapshots and holds of ours; somebody else's hold: SNAPSHOT_HELD and nothing is gone. Idempotent. */

@@ -30,7 +30,7 @@ const ZFS_PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
     /permission denied|Operation not permitted|only be mounted by root|insufficient privileges|must be superuser/i,
     'STORAGE_PERMISSION',
   ],
-  [/out of space|No space left|quota exceeded/i, 'STORAGE_FULL'],
+  [/out of space|No space left|quota exceeded|greater than available space/i, 'STORAGE_FULL'],
   [/has been modified\s+since most recent snapshot|does not\s+match incremental source/, 'DATASET_DIVERGED'],
   [/destination '[^']*' exists|already exists/, 'DATASET_ALREADY_EXISTS'],
   [

@@ -1,7 +1,7 @@
 // What this ZFS can do, asked once at start. Knows nothing of datasets.
 import { ZringError } from '../common/errors.ts';
 import type { CommandRunner } from './command.ts';
-import type { Capabilities } from './driver.ts';
+import type { Capabilities, SettingCapabilities } from './driver.ts';
 import { zfsError } from './errors.ts';
 import { parsePoolProperties } from './zfs-parse.ts';
 
@@ -33,6 +33,10 @@ export async function probeZfs(runner: CommandRunner, pool: string, timeoutMs: n
       written: true,
       readonlyFencesOpenFiles: true,
       description: `OpenZFS ${/\d+\.\d+[\w.-]*/.exec(version.stdout)?.[0] ?? 'of unknown version'}`,
+      settings: settings([
+        ...(has('lz4_compress') ? ['lz4'] : []),
+        ...(has('zstd_compress') ? ['zstd', ...levels('zstd', 19), 'zstd-fast', ...ZSTD_FAST_LEVELS] : []),
+      ]),
     },
     modern: true,
     compression: has('lz4_compress') ? 'lz4' : 'on',
@@ -49,8 +53,23 @@ function oldFlavour(): ZfsFlavour {
       // Nothing to fence: the driver refuses readonly while a file is open.
       readonlyFencesOpenFiles: false,
       description: 'ZFS without feature flags (zfs-fuse, pool version 28 or older)',
+      settings: settings([]),
     },
     modern: false,
     compression: 'on',
   };
 }
+
+/** zfsprops(7), `compression`: these with every ZFS, the others with features of the pool. */
+function settings(featured: readonly string[]): SettingCapabilities {
+  const compression = ['on', 'off', 'lzjb', 'gzip', ...levels('gzip', 9), 'zle', ...featured];
+  return { quota: 'enforced', reservation: true, compression };
+}
+
+function levels(name: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
+}
+
+const ZSTD_FAST_LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 500, 1000].map(
+  (level) => `zstd-fast-${level}`,
+);

@@ -16,9 +16,13 @@ import type {
   Capabilities,
   DatasetDriver,
   DatasetInfo,
+  OpenedDataset,
   ReceiveResult,
   SendStream,
+  SettingRefusal,
   SnapshotInfo,
+  StorageFacts,
+  StorageSettings,
   Usage,
 } from './driver.ts';
 import { createKeyedMutex } from './mutex.ts';
@@ -41,6 +45,7 @@ import type { ZfsCommands } from './zfs-commands.ts';
 import { CREATING, type Found, foundOf, INFO_PROPERTIES, infoOf, isOurs, ZfsDatasets } from './zfs-datasets.ts';
 import { numberOf, ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
 import type { ZfsFlavour } from './zfs-probe.ts';
+import { applySettings, dropLimits, encryptionOf, factsOf, snapshotDespiteReservation } from './zfs-settings.ts';
 import { ourTags } from './zfs-snapshots.ts';
 import { invalid, type ZfsStreamBegin } from './zfs-stream.ts';
 import { abortWith, openIncoming, receiveStream, sendStream } from './zfs-transfer.ts';
@@ -127,7 +132,7 @@ export class ZfsDriver implements DatasetDriver {
     });
   }
 
-  async open(name: string, options: { id: string; readonly: boolean }): Promise<{ readonly path: string }> {
+  async open(name: string, options: { id: string; readonly: boolean }): Promise<OpenedDataset> {
     return this.#change(name, async (found) => {
       if (found.own.id !== options.id) {
         throw new ZringError('MOUNT_INVALID', `${found.full} has id ${found.own.id}, not ${options.id}`, {
@@ -136,7 +141,7 @@ export class ZfsDriver implements DatasetDriver {
       }
       if (found.readonly !== options.readonly) await this.#datasets.applyReadonly(found, options.readonly);
       if (!found.mounted) await this.#datasets.mount(found.full);
-      return { path: await this.#datasets.provePath(found.full) };
+      return { path: await this.#datasets.provePath(found.full), encryption: encryptionOf(found.values) };
     });
   }
 
@@ -166,6 +171,20 @@ export class ZfsDriver implements DatasetDriver {
     });
   }
 
+  async configure(name: string, settings: Partial<StorageSettings>): Promise<readonly SettingRefusal[]> {
+    return this.#change(name, (found) => applySettings(this.#commands, this.#flavour, found, settings));
+  }
+
+  async facts(name: string, options: { settled?: boolean } = {}): Promise<StorageFacts> {
+    return this.#change(name, async (found) => {
+      if (!options.settled) return factsOf(found.values);
+      // Any `zfs set` waits for the transaction group that it is in, and so for all that was written before. This one
+      // repeats what is so already. (A full dataset refuses its own refquota.)
+      await this.#commands.set(found.full, [DATA_RECORD]);
+      return factsOf((await this.#datasets.require(name)).values);
+    });
+  }
+
   async rename(from: string, to: string): Promise<void> {
     const target = zfsName(this.#root, requireDatasetName(to));
     requireDatasetName(from);
@@ -177,6 +196,7 @@ export class ZfsDriver implements DatasetDriver {
       this.#requireNotSending(from);
       // A received dataset has none of these; set here too, for a crash may have come right after receiving.
       if (isStagingName(from)) await this.#commands.set(found.full, [DATA_RECORD, ...this.#settings()]);
+      if (isStagingName(to)) await dropLimits(this.#commands, found);
       if (found.mounted) await this.#datasets.unmount(found.full);
       await this.#commands.zfsPatiently(['rename', found.full, target], from);
     });
@@ -205,8 +225,8 @@ export class ZfsDriver implements DatasetDriver {
 
   async snapshot(name: string, snapshot: string): Promise<SnapshotInfo> {
     const full = this.#snapshotName(name, snapshot);
-    return this.#change(name, async () => {
-      await this.#commands.zfs(['snapshot', full], name);
+    return this.#change(name, async (found) => {
+      await snapshotDespiteReservation(this.#commands, found, () => this.#commands.zfs(['snapshot', full], name));
       return this.#datasets.requireSnapshot(name, snapshot);
     });
   }
@@ -420,6 +440,7 @@ export class ZfsDriver implements DatasetDriver {
       });
     }
     if (found.mounted) await this.#datasets.unmount(found.full);
+    await dropLimits(this.#commands, found);
     const bytes = await receiveStream(this.#commands, ['receive', '-u', found.full], incoming, {
       subject: name,
       endMs: RECEIVE_END_MS,

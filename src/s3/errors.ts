@@ -183,6 +183,11 @@ export const S3_CODES = {
   InsufficientStorage: { status: 507, message: 'There is not enough free storage for this request.' },
   ServiceUnavailable: { status: 503, message: 'Service is unable to handle request.' },
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
+  // of this endpoint's own (Ceph's gateway says the same); the clients' retries would not help, so it is no 5xx
+  QuotaExceeded: {
+    status: 403,
+    message: 'The quota of the bucket does not allow this: delete something, or ask the operator for a larger one.',
+  },
 } as const satisfies Record<string, CodeSpec>;
 
 export type S3ErrorCode = keyof typeof S3_CODES;
@@ -271,6 +276,7 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   PEER_UNAUTHENTICATED: { s3: 'ServiceUnavailable', retryAfterSeconds: 5 },
   PEER_PROTOCOL: { s3: 'ServiceUnavailable', retryAfterSeconds: 5 },
   STORAGE_FULL: { s3: 'InsufficientStorage', retryAfterSeconds: null },
+  QUOTA_EXCEEDED: { s3: 'QuotaExceeded', retryAfterSeconds: null },
   STORAGE_UNAVAILABLE: {
     s3: 'ServiceUnavailable',
     retryAfterSeconds: 10,
@@ -296,6 +302,7 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   DATASET_DIVERGED: { s3: 'ServiceUnavailable', retryAfterSeconds: 10 },
   MOUNT_INVALID: { s3: 'ServiceUnavailable', retryAfterSeconds: 10 },
   OBJECT_MISSING: { s3: 'NoSuchKey', retryAfterSeconds: null },
+  VERSIONING_CONFLICT: { s3: 'InvalidBucketState', retryAfterSeconds: null },
   UPLOAD_MISSING: { s3: 'NoSuchUpload', retryAfterSeconds: null },
   PRECONDITION_FAILED: { s3: 'PreconditionFailed', retryAfterSeconds: null },
   NOT_MODIFIED: { s3: 'NotModified', retryAfterSeconds: null },

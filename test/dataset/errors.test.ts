@@ -58,7 +58,7 @@ describe('what ZFS says', () => {
 describe('what the system says', () => {
   const cases: readonly (readonly [string, string | undefined])[] = [
     ['ENOSPC', 'STORAGE_FULL'],
-    ['EDQUOT', 'STORAGE_FULL'],
+    ['EDQUOT', 'QUOTA_EXCEEDED'],
     ['EROFS', 'STORAGE_UNAVAILABLE'],
     ['EIO', 'STORAGE_UNAVAILABLE'],
     ['EACCES', 'STORAGE_PERMISSION'],
@@ -72,4 +72,10 @@ describe('what the system says', () => {
       assert.equal((error as { code?: string }).code, code);
     });
   }
+
+  it('a quota is known by its number, for libuv has no name for it', () => {
+    const errno = process.platform === 'linux' ? -122 : -69;
+    const said = Object.assign(new Error('x'), { code: `Unknown system error ${errno}`, errno });
+    assert.equal((folderError(said, 'bucket') as { code?: string }).code, 'QUOTA_EXCEEDED');
+  });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDriver } from '../../../src/dataset/open-driver.ts';
 import { silentLogger } from '../../../src/telemetry/log.ts';
+import { settingsContract } from './settings-suite.ts';
 import { storeSuite } from './store-suite.ts';
 import { type ContractHarness, datasetContract } from './suite.ts';
 
@@ -26,3 +27,4 @@ async function startDirHarness(): Promise<ContractHarness> {
 
 datasetContract('dataset driver contract: dir', startDirHarness);
 storeSuite('store on the driver: dir', startDirHarness);
+settingsContract('dataset settings contract: dir', startDirHarness);
