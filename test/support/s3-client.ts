@@ -48,6 +48,8 @@ export interface TestNodeOptions {
   readonly region?: string;
   readonly domains?: readonly string[];
   readonly credentials?: readonly Credential[];
+  /** Of new buckets; the product's default when absent. */
+  readonly objectOwnership?: Config['defaults']['objectOwnership'];
   readonly secure?: boolean;
   readonly forwarder?: HopForwarder;
   readonly transport?: PeerTransport;
@@ -112,7 +114,11 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   const { access, self = 'a', region = REGION, secure = false } = options;
   const credentials = options.credentials ?? [credential('admin')];
   // Only what the S3 layer reads; a whole configuration has a dozen more sections.
-  const config = { cluster: { region, domains: options.domains ?? [] }, credentials } as unknown as Config;
+  const config = {
+    cluster: { region, domains: options.domains ?? [] },
+    credentials,
+    defaults: { objectOwnership: options.objectOwnership ?? 'BucketOwnerEnforced' },
+  } as unknown as Config;
   const metrics = createMetrics();
   const log = options.log ?? silentLogger();
   const handler = createS3Handler({

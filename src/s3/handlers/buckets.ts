@@ -1,14 +1,17 @@
-// ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation, GetBucketVersioning.
+// ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation.
 // A list of buckets is whole or it is an error: fewer buckets than there are would be a wrong success.
 import type { OwnershipRecord } from '../../cluster/record.ts';
 import { isZringError } from '../../common/errors.ts';
+import type { StoredAcl } from '../access/acl.ts';
+import { ACL_DOCUMENT } from '../access/acl-ownership.ts';
+import { newBucketDocuments, recreatedBucketAcl } from '../access/acl-requests.ts';
 import { maySee } from '../authorize.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { queryValue } from '../target.ts';
 import type { Identity, S3Response, Target } from '../types.ts';
 import { parseCreateBucketRequest } from '../xml/requests.ts';
-import { listBucketsResult, locationResult, versioningResult } from '../xml/results.ts';
+import { listBucketsResult, locationResult } from '../xml/results.ts';
 import { BUCKET_DOCUMENT, bucketDocument, checkExpectedOwner, ownerOf, readBucketDocument } from './bucket-document.ts';
 import { type DatasetContext, type HandlerContext, readDocument } from './context.ts';
 import { decodeToken, encodeToken } from './page-query.ts';
@@ -88,19 +91,20 @@ export async function createBucket(context: HandlerContext): Promise<S3Response>
   const { region } = config().cluster;
   checkLocation(await readDocument(context, LIMITS.configurationBytesMax.value), region);
   const document = bucketDocument(auth.identity, region);
+  const documents = { [BUCKET_DOCUMENT]: document, ...newBucketDocuments(auth.identity, headers, config()) };
   const created = { status: 200, headers: { location: `/${context.bucket}` }, body: '' };
   if (access.locate(context.bucket).kind === 'local') {
-    await refuseExisting(context, region);
+    await recreate(context, region);
     return created;
   }
   try {
-    await access.create(context.bucket, { [BUCKET_DOCUMENT]: document }, { creator: document.owner.id });
+    await access.create(context.bucket, documents, { creator: document.owner.id });
   } catch (error) {
     if (!isZringError(error, 'DATASET_EXISTS')) throw error;
     // Whose it is, only its owner can tell: the next attempt is routed there.
     if (access.locate(context.bucket).kind !== 'local')
       throw new S3Error('SlowDown', undefined, { retryAfterSeconds: 1 });
-    await refuseExisting(context, region);
+    await recreate(context, region);
   }
   return created;
 }
@@ -112,17 +116,27 @@ function checkLocation(document: Buffer, region: string): void {
   if (!accepted.includes(locationConstraint)) throw new S3Error('InvalidLocationConstraint');
 }
 
-/** The bucket is here already: a success for its creator in one region, a conflict everywhere else. */
-async function refuseExisting(context: HandlerContext, region: string): Promise<void> {
-  const held = await context.services.access.enter(context.bucket, 'read');
+/** The bucket is here already: for its creator in one region a success that sets its ACL anew, else a conflict. */
+async function recreate(context: HandlerContext, region: string): Promise<void> {
+  const { access, config } = context.services;
+  const { identity } = context.request.auth;
+  const held = await access.enter(context.bucket, 'read');
+  let acl: StoredAcl | null | undefined;
   try {
     const fields = { BucketName: context.bucket };
-    const owner = readBucketDocument(held.store)?.owner.id;
-    if (owner !== context.request.auth.identity.canonicalId)
-      throw new S3Error('BucketAlreadyExists', undefined, { fields });
+    const owner = readBucketDocument(held.store)?.owner;
+    if (owner?.id !== identity.canonicalId) throw new S3Error('BucketAlreadyExists', undefined, { fields });
     if (region !== FORGIVING_REGION) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { fields });
+    acl = recreatedBucketAcl(held.store, owner, context.request.headers, config());
   } finally {
     held.release();
+  }
+  if (acl === undefined) return;
+  const writing = await access.enter(context.bucket, 'write');
+  try {
+    await writing.store.setDocument(ACL_DOCUMENT, acl);
+  } finally {
+    writing.release();
   }
 }
 
@@ -147,8 +161,4 @@ export async function deleteBucket(context: HandlerContext): Promise<S3Response>
 
 export async function getBucketLocation(context: DatasetContext): Promise<S3Response> {
   return { status: 200, headers: XML, body: locationResult(context.services.config().cluster.region) };
-}
-
-export async function getBucketVersioning(_context: DatasetContext): Promise<S3Response> {
-  return { status: 200, headers: XML, body: versioningResult(null) };
 }

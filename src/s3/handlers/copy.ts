@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { isZringError, ZringError } from '../../common/errors.ts';
 import type { Blob, ObjectEntry, WriteCondition } from '../../store/types.ts';
+import { newObjectAcl } from '../access/acl-requests.ts';
 import { mayAct } from '../authorize.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -36,6 +37,7 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
   const newTags = replaceTags ? (readTaggingHeader(headers) ?? {}) : null;
   if (name.bucket === context.bucket && name.key === context.key && !replace) refuseIdleCopy(headers);
   const wanted = requestedAlgorithm(headers);
+  const access = newObjectAcl(context);
   for (let attempt = 1; ; attempt++) {
     const source = await openSource(context, name, null);
     try {
@@ -43,6 +45,7 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
       const tags = newTags ?? storedAttributes(source.entry.attributes).tags ?? {};
       const attributes = {
         ...copiedAttributes(context, source, replace),
+        ...access,
         ...(Object.keys(tags).length > 0 ? { tags } : {}),
       };
       const entry = source.sameDataset

@@ -1,6 +1,7 @@
 // ListObjects (v1), ListObjectsV2 and ListObjectVersions: query in, one ordered page of the store, document out.
 // A bucket here has no versions, so its version list is its objects under the version id `null`.
 import type { ListResult, ObjectEntry } from '../../store/types.ts';
+import { objectOwners } from '../access/acl-ownership.ts';
 import { invalidArgument } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { queryValue } from '../target.ts';
@@ -13,7 +14,6 @@ import {
   type Owner,
 } from '../xml/results.ts';
 import { storedAttributes } from './attributes.ts';
-import { readBucketDocument } from './bucket-document.ts';
 import type { DatasetContext } from './context.ts';
 import { decodeToken, encodeToken, readEncodingType, readLimit } from './page-query.ts';
 
@@ -60,8 +60,9 @@ function listed(entry: ObjectEntry, owner: Owner | undefined): ListedObject {
   };
 }
 
-function bucketOwner(context: DatasetContext): Owner | undefined {
-  return readBucketDocument(context.dataset.store)?.owner;
+function owners(context: DatasetContext): (entry: ObjectEntry) => Owner | undefined {
+  const ownerOf = objectOwners(context.dataset.store);
+  return (entry) => ownerOf(entry.attributes) ?? undefined;
 }
 
 function xml(body: string): S3Response {
@@ -72,13 +73,13 @@ export async function listObjects(context: DatasetContext): Promise<S3Response> 
   const query = readQuery(context);
   const marker = queryValue(context.request.target, 'marker') ?? '';
   const page = readPage(context, query, marker);
-  const owner = bucketOwner(context);
+  const owner = owners(context);
   return xml(
     listObjectsResult({
       ...common(context, query, page),
       marker,
       nextMarker: query.delimiter === '' ? null : page.next,
-      objects: page.entries.map((entry) => listed(entry, owner)),
+      objects: page.entries.map((entry) => listed(entry, owner(entry))),
     }),
   );
 }
@@ -89,14 +90,14 @@ export async function listObjectsV2(context: DatasetContext): Promise<S3Response
   const token = queryValue(target, 'continuation-token') ?? null;
   const startAfter = queryValue(target, 'start-after') ?? null;
   const page = readPage(context, query, token ? decodeToken(token) : (startAfter ?? ''));
-  const owner = queryValue(target, 'fetch-owner')?.toLowerCase() === 'true' ? bucketOwner(context) : undefined;
+  const owner = queryValue(target, 'fetch-owner')?.toLowerCase() === 'true' ? owners(context) : () => undefined;
   return xml(
     listObjectsV2Result({
       ...common(context, query, page),
       continuationToken: token,
       nextContinuationToken: page.next === null ? null : encodeToken(page.next),
       startAfter,
-      objects: page.entries.map((entry) => listed(entry, owner)),
+      objects: page.entries.map((entry) => listed(entry, owner(entry))),
     }),
   );
 }
@@ -111,7 +112,7 @@ export async function listObjectVersions(context: DatasetContext): Promise<S3Res
     throw invalidArgument(message, 'version-id-marker', versionIdMarker);
   }
   const page = readPage(context, query, keyMarker);
-  const owner = bucketOwner(context);
+  const owner = owners(context);
   return xml(
     listVersionsResult({
       ...common(context, query, page),
@@ -120,7 +121,7 @@ export async function listObjectVersions(context: DatasetContext): Promise<S3Res
       nextKeyMarker: page.next,
       nextVersionIdMarker: page.next === null ? null : NULL_VERSION,
       versions: page.entries.map((entry) => ({
-        ...listed(entry, owner),
+        ...listed(entry, owner(entry)),
         versionId: NULL_VERSION,
         isLatest: true,
       })),

@@ -3,6 +3,8 @@
 import { createHash } from 'node:crypto';
 import { isZringError } from '../../common/errors.ts';
 import type { PartInfo, UploadInfo } from '../../store/types.ts';
+import { objectOwners } from '../access/acl-ownership.ts';
+import { newObjectAcl } from '../access/acl-requests.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { algorithmOfHeader, type ChecksumAlgorithm, checksumHeader } from '../payload/checksums.ts';
@@ -18,7 +20,7 @@ import {
 } from '../xml/results.ts';
 import { type ObjectAttributes, readAttributes, type StoredChecksum, storedAttributes, toBag } from './attributes.ts';
 import { receiveBlob } from './body.ts';
-import { ownerOf, readBucketDocument } from './bucket-document.ts';
+import { ownerOf } from './bucket-document.ts';
 import { compositeChecksum, fullObjectChecksum, type PartChecksum } from './checksum-combine.ts';
 import { type DatasetContext, openBody, quoted, readDocument, wireHeaders } from './context.ts';
 import {
@@ -53,7 +55,7 @@ export async function createMultipartUpload(context: DatasetContext): Promise<S3
   const checksum = declaredChecksum(headers);
   const tags = readTaggingHeader(headers);
   const attributes: UploadAttributes = {
-    object: { ...readAttributes(wireHeaders(context)), ...(tags ? { tags } : {}) },
+    object: { ...readAttributes(wireHeaders(context)), ...newObjectAcl(context), ...(tags ? { tags } : {}) },
     initiator: ownerOf(auth.identity),
     ...(checksum ? { checksum } : {}),
   };
@@ -122,7 +124,7 @@ export async function listParts(context: DatasetContext): Promise<S3Response> {
   const after = queryValue(target, 'part-number-marker') ? marker : 0;
   const page = maxParts === 0 ? { parts: [], next: null } : store.listParts(upload.id, context.key, after, maxParts);
   const { object, checksum, initiator } = uploadAttributes(upload);
-  const owner = readBucketDocument(store)?.owner ?? ownerOf(context.request.auth.identity);
+  const owner = objectOwners(store)({ ...object }) ?? ownerOf(context.request.auth.identity);
   const body = listPartsResult({
     bucket: context.bucket,
     key: context.key,
@@ -166,7 +168,8 @@ export async function listMultipartUploads(context: DatasetContext): Promise<S3R
     maxUploads === 0
       ? { uploads: [], commonPrefixes: [], next: null }
       : store.listUploads({ prefix, delimiter, afterKey: keyMarker, afterUploadId: uploadIdMarker, limit: maxUploads });
-  const owner = readBucketDocument(store)?.owner ?? ownerOf(context.request.auth.identity);
+  const owners = objectOwners(store);
+  const nobody = ownerOf(context.request.auth.identity);
   const body = listMultipartUploadsResult({
     bucket: context.bucket,
     prefix,
@@ -178,7 +181,9 @@ export async function listMultipartUploads(context: DatasetContext): Promise<S3R
     maxUploads,
     encodingType: readEncodingType(target),
     isTruncated: page.next !== null,
-    uploads: page.uploads.map((upload) => listedUpload(upload, owner)),
+    uploads: page.uploads.map((upload) =>
+      listedUpload(upload, owners({ ...uploadAttributes(upload).object }) ?? nobody),
+    ),
     commonPrefixes: page.commonPrefixes,
   });
   return { status: 200, headers: XML, body };

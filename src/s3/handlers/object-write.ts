@@ -1,28 +1,28 @@
 // PutObject and DeleteObject. The body becomes a blob first; the object exists when the store has committed it, with
 // the client's conditions checked inside that commit.
-import { isZringError } from '../../common/errors.ts';
 import { checkCondition } from '../../store/conditions.ts';
-import type { WriteCondition } from '../../store/types.ts';
+import type { RemoveResult, WriteCondition } from '../../store/types.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { queryValue } from '../target.ts';
 import type { S3Response } from '../types.ts';
-import { checksumHeaders, readAttributes, toBag } from './attributes.ts';
+import { checksumHeaders, toBag } from './attributes.ts';
 import { chooseChecksum, receiveBlob } from './body.ts';
-import { writeCondition } from './conditions.ts';
-import { type DatasetContext, openBody, quoted, refuseVersions, wireHeaders } from './context.ts';
-import { readTaggingHeader } from './tags.ts';
+import { type RemovalConditions, removalConditions, removalInspection, writeCondition } from './conditions.ts';
+import { type DatasetContext, openBody, quoted } from './context.ts';
+import { refuseLocked } from './lock-rules.ts';
+import { lockedByDefault, newObjectAttributes, requireDigestWhenLocked } from './new-object.ts';
+import { lockQuestion } from './object-lock.ts';
 import { refuseUnsupported } from './unsupported.ts';
+import { requestedVersion, versionText, writtenVersionHeaders } from './version-id.ts';
 
 export async function putObject(context: DatasetContext): Promise<S3Response> {
-  const { headers } = context.request;
   const { store } = context.dataset;
-  refuseUnsupported(headers);
-  const condition = putCondition(headers);
+  refuseUnsupported(context.request.headers);
+  const condition = putCondition(context.request.headers);
   // What fails already is refused before the body is sent; what holds now is checked again inside the commit.
   checkCondition(context.key, store.head(context.key), condition);
-  const tags = readTaggingHeader(headers);
-  const attributes = { ...readAttributes(wireHeaders(context)), ...(tags ? { tags } : {}) };
+  const attributes = newObjectAttributes(context);
+  requireDigestWhenLocked(context, attributes, 'Put Object');
   const payload = openBody(context, { bytesMax: LIMITS.putBytesMax.value, defaultChecksum: 'CRC64NVME' });
   const { blob, result } = await receiveBlob(context, payload);
   const checksum = chooseChecksum(result.checksums);
@@ -30,10 +30,11 @@ export async function putObject(context: DatasetContext): Promise<S3Response> {
     key: context.key,
     blob,
     etag: result.md5Hex,
-    attributes: toBag({ ...attributes, ...(checksum ? { checksum } : {}) }),
+    attributes: toBag(lockedByDefault(context, { ...attributes, ...(checksum ? { checksum } : {}) })),
     ...(condition ? { condition } : {}),
   });
-  return { status: 200, headers: { etag: quoted(entry.etag), ...checksumHeaders(checksum) } };
+  const headers = { etag: quoted(entry.etag), ...checksumHeaders(checksum), ...writtenVersionHeaders(entry) };
+  return { status: 200, headers };
 }
 
 /** Conditions on dates mean nothing to a write in S3; ignoring one would be a wrong success. */
@@ -45,23 +46,35 @@ export function putCondition(headers: Readonly<Record<string, string>>): WriteCo
 }
 
 export async function deleteObject(context: DatasetContext): Promise<S3Response> {
-  refuseVersions(context);
-  refuseUnsupported(context.request.headers);
-  const condition = writeCondition(context.request.headers);
-  await removeObject(context, context.key, condition);
-  const version = queryValue(context.request.target, 'versionId');
-  return { status: 204, headers: version === undefined ? {} : { 'x-amz-version-id': version } };
+  const { headers } = context.request;
+  const version = requestedVersion(context);
+  refuseUnsupported(headers);
+  const result = await removeObject(context, context.key, version, removalConditions(headers));
+  return { status: 204, headers: removalHeaders(version, result) };
 }
 
-/** Deleting what is not there is a success, with a condition too: the caller's aim is reached. */
-export async function removeObject(
+/** Conditions and locks are judged inside the commit. What is not there is deleted already, unless If-Match wants it. */
+export function removeObject(
   context: DatasetContext,
   key: string,
-  condition: WriteCondition | undefined,
-): Promise<void> {
-  try {
-    await context.dataset.store.remove({ key, ...(condition ? { condition } : {}) });
-  } catch (error) {
-    if (!isZringError(error, 'OBJECT_MISSING')) throw error;
-  }
+  version: string | null | undefined,
+  conditions: RemovalConditions,
+): Promise<RemoveResult> {
+  const inspect = removalInspection(key, version, conditions);
+  return context.dataset.store.remove({
+    key,
+    ...(version === undefined ? {} : { version }),
+    ...(inspect ? { inspect } : {}),
+    check: (victim) => refuseLocked(victim, lockQuestion(context, key, victim)),
+  });
+}
+
+/** The version that was made (a delete marker) or that is gone for good, and whether it is a delete marker. */
+function removalHeaders(version: string | null | undefined, { removed, marker }: RemoveResult): Record<string, string> {
+  if (marker) return { 'x-amz-delete-marker': 'true', 'x-amz-version-id': versionText(marker.versionId) };
+  if (version === undefined) return {};
+  return {
+    ...(removed?.deleteMarker ? { 'x-amz-delete-marker': 'true' } : {}),
+    'x-amz-version-id': versionText(version),
+  };
 }

@@ -516,13 +516,10 @@ function failingAfter(store: Store, good: number): Store {
 
 describe('what is not there', () => {
   const NOT_BUILT: [method: string, path: string][] = [
-    ['GET', '?acl'],
-    ['PUT', '?acl'],
     ['PUT', '?versioning'],
     ['PUT', '?lifecycle'],
     ['GET', '?policy'],
     ['PUT', '?tagging'],
-    ['GET', '/k?acl'],
     ['PUT', '/k?tagging'],
     ['GET', '/k?torrent'],
     ['POST', '/k?restore'],
