@@ -42,6 +42,7 @@ export const ERROR_CODES = [
   'DATASET_DIVERGED', // receive: the copy was modified since the common snapshot
   'MOUNT_INVALID', // the path is not a mount of the expected dataset
   // objects
+  'ACCESS_DENIED', // said by the node of another bucket, e.g. of a copy's source
   'OBJECT_MISSING',
   'UPLOAD_MISSING',
   'PRECONDITION_FAILED',

@@ -62,6 +62,7 @@ export const S3_CODES = {
   },
   InvalidLocationConstraint: { status: 400, message: 'The specified location-constraint is not valid' },
   InvalidStorageClass: { status: 400, message: 'The storage class you specified is not valid' },
+  MalformedPolicy: { status: 400, message: 'Policy has invalid syntax' },
   MalformedXML: {
     status: 400,
     message: 'The XML you provided was not well-formed or did not validate against our published schema',
@@ -114,7 +115,12 @@ export const S3_CODES = {
   },
   BucketNotEmpty: { status: 409, message: 'The bucket you tried to delete is not empty' },
   NoSuchBucket: { status: 404, message: 'The specified bucket does not exist' },
+  NoSuchBucketPolicy: { status: 404, message: 'The bucket policy does not exist' },
   NoSuchCORSConfiguration: { status: 404, message: 'The CORS configuration does not exist' },
+  NoSuchPublicAccessBlockConfiguration: {
+    status: 404,
+    message: 'The public access block configuration was not found',
+  },
   NoSuchTagSet: { status: 404, message: 'The TagSet does not exist' },
   OperationAborted: {
     status: 409,
@@ -301,6 +307,7 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   STREAM_INVALID: { s3: 'ServiceUnavailable', retryAfterSeconds: 2 },
   DATASET_DIVERGED: { s3: 'ServiceUnavailable', retryAfterSeconds: 10 },
   MOUNT_INVALID: { s3: 'ServiceUnavailable', retryAfterSeconds: 10 },
+  ACCESS_DENIED: { s3: 'AccessDenied', retryAfterSeconds: null },
   OBJECT_MISSING: { s3: 'NoSuchKey', retryAfterSeconds: null },
   VERSIONING_CONFLICT: { s3: 'InvalidBucketState', retryAfterSeconds: null },
   UPLOAD_MISSING: { s3: 'NoSuchUpload', retryAfterSeconds: null },

@@ -10,10 +10,12 @@ export const BUCKET_DOCUMENT = 'bucket';
 export interface BucketDocument {
   readonly owner: Owner;
   readonly region: string;
+  /** Of the owner; absent in documents of earlier releases. */
+  readonly account?: string;
 }
 
 export function bucketDocument(identity: Identity, region: string): BucketDocument {
-  return { owner: ownerOf(identity), region };
+  return { owner: ownerOf(identity), region, account: identity.account };
 }
 
 export function ownerOf(identity: Identity): Owner {
@@ -27,12 +29,17 @@ export function readBucketDocument(store: Store): BucketDocument | null {
 
 export function parseBucketDocument(value: unknown): BucketDocument | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { owner, region } = value as Partial<BucketDocument>;
+  const { owner, region, account } = value as Partial<BucketDocument>;
   if (typeof owner?.id !== 'string' || typeof owner.displayName !== 'string') return null;
-  return { owner: { id: owner.id, displayName: owner.displayName }, region: typeof region === 'string' ? region : '' };
+  return {
+    owner: { id: owner.id, displayName: owner.displayName },
+    region: typeof region === 'string' ? region : '',
+    ...(typeof account === 'string' && account !== '' ? { account } : {}),
+  };
 }
 
-/** x-amz-expected-bucket-owner: who cannot be proven to be the expected owner is not. */
+/** x-amz-expected-bucket-owner, an account or a canonical id: who cannot be proven to be the expected owner is not. */
 export function checkExpectedOwner(document: BucketDocument | null, expected: string | undefined): void {
-  if (expected !== undefined && document?.owner.id !== expected) throw new S3Error('AccessDenied');
+  if (expected === undefined || document?.owner.id === expected) return;
+  if (expected === '' || document?.account !== expected) throw new S3Error('AccessDenied');
 }
