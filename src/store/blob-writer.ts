@@ -8,7 +8,7 @@ import { assert, ZringError } from '../common/errors.ts';
 import { storageError } from '../common/storage-errors.ts';
 import { BLOCK_BYTES } from './codec.ts';
 import { dataPath } from './ids.ts';
-import type { Blob, BlobWriter } from './types.ts';
+import type { Blob, BlobWriter, BodyRoom } from './types.ts';
 
 /** One is being filled while the other is being written: 512 KiB a writer, whatever the body's size. */
 const BUFFER_BYTES = 256 << 10;
@@ -78,11 +78,14 @@ export interface BlobOwner {
   discardFile(id: string): void;
   /** The writer holds no file any more. */
   writerDone(writer: BlobWriter): void;
+  /** As in OpenStoreOptions. */
+  readonly room?: ((sizeHint: number | null) => BodyRoom) | undefined;
 }
 
 export class BodyWriter implements BlobWriter {
   readonly #owner: BlobOwner;
   readonly #sizeHint: number | null;
+  readonly #room: BodyRoom | undefined;
   #size = 0;
   /** The body so far, while it may still become an inline blob. */
   #head: Buffer | null = null;
@@ -93,9 +96,15 @@ export class BodyWriter implements BlobWriter {
   constructor(owner: BlobOwner, sizeHint: number | null) {
     this.#owner = owner;
     this.#sizeHint = sizeHint;
+    this.#room = owner.room?.(sizeHint);
   }
 
   write(chunk: Buffer): Promise<void> | void {
+    const asked = this.#room?.take(chunk.length);
+    return asked ? asked.then(() => this.#keep(chunk)) : this.#keep(chunk);
+  }
+
+  #keep(chunk: Buffer): Promise<void> | void {
     if (this.#ended) return Promise.reject(new ZringError('ABORTED', 'the body is finished or was given up'));
     const before = this.#size;
     this.#size += chunk.length;
@@ -121,9 +130,12 @@ export class BodyWriter implements BlobWriter {
   }
 
   async #finish(): Promise<PendingBlob> {
+    let blob: PendingBlob | null = null;
     try {
-      return this.#file ? await this.#finishFile(this.#file) : this.#finishInline();
+      blob = this.#file ? await this.#finishFile(this.#file) : this.#finishInline();
+      return blob;
     } finally {
+      this.#room?.end(blob !== null);
       this.#owner.writerDone(this);
     }
   }
@@ -155,6 +167,7 @@ export class BodyWriter implements BlobWriter {
     } else if (!this.#ended) {
       this.#ended = true;
       this.#head = null;
+      this.#room?.end(false);
       await this.#file?.close();
       if (this.#file) this.#owner.discardFile(this.#file.id);
       this.#owner.writerDone(this);

@@ -76,11 +76,11 @@ export class RecordReader {
   #take(bytes: number): number {
     const at = this.#at;
     this.#at += bytes;
-    if (this.#at > this.#buffer.length) throw this.#damaged();
+    if (this.#at > this.#buffer.length) throw this.damaged();
     return at;
   }
 
-  #damaged(): ZringError {
+  damaged(): ZringError {
     return new ZringError('STORAGE_CORRUPT', `the index record of ${this.#what} is damaged`, { subject: this.#what });
   }
 
@@ -99,7 +99,7 @@ export class RecordReader {
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }
-    throw this.#damaged();
+    throw this.damaged();
   }
 
   raw(length: number): Buffer {
@@ -110,7 +110,7 @@ export class RecordReader {
   /** How many items follow; each takes a byte at least. */
   count(): number {
     const count = this.number();
-    if (count > this.#buffer.length - this.#at) throw this.#damaged();
+    if (count > this.#buffer.length - this.#at) throw this.damaged();
     return count;
   }
 
@@ -121,7 +121,7 @@ export class RecordReader {
     try {
       return JSON.parse(text);
     } catch {
-      throw this.#damaged();
+      throw this.damaged();
     }
   }
 
@@ -146,11 +146,16 @@ export class RecordReader {
     return version;
   }
 
+  /** Whether fields follow that later releases added. */
+  get more(): boolean {
+    return this.#at < this.#buffer.length;
+  }
+
   rest(): Buffer {
     return this.raw(this.#buffer.length - this.#at);
   }
 
   end(): void {
-    if (this.#at !== this.#buffer.length) throw this.#damaged();
+    if (this.#at !== this.#buffer.length) throw this.damaged();
   }
 }

@@ -1,8 +1,10 @@
-// Format v1 of the index: which tables there are, what their keys and records look like. Pure: bytes in, values out.
+// Format v2 of the index: which tables there are, what their keys and records look like. Pure: bytes in, values out.
 // A record starts with its version; docs and the golden fixture in test/store/fixtures keep it readable by later releases.
 //
 //   meta       name                          → JSON ('format', 'opening') or counters ('state')
-//   objects    key (UTF-8)                   → object record
+//   objects    key (UTF-8)                   → object record: the current object, never a delete marker
+//   versions   escaped key, 0, ~sequence u64 → object record: noncurrent objects, and all delete markers (since v2)
+//   nulls      key (UTF-8)                   → sequence of the null version in `versions`, if it is there (since v2)
 //   blobs      id of a data file             → references, size, checksum of each block
 //   inline     id of a small blob            → references, bytes
 //   garbage    id of a data file to delete   → nothing
@@ -10,12 +12,15 @@
 //   parts      upload id, part number u16    → part record
 //   completed  upload id                     → what completing it gave
 //   documents  name                          → JSON
+//
+// Of one key, `objects` is newer than everything in `versions`; a key without a row in `objects` has a delete marker as
+// its first row in `versions`, or none. So listing objects never meets a marker, and the latest version is one seek away.
 import { parseTerm, type Term } from '../common/term.ts';
 import { RecordReader, RecordWriter } from './bytes.ts';
 import { ID_BYTES, idBytes } from './ids.ts';
-import type { Blob, ObjectEntry, PartInfo, UploadInfo } from './types.ts';
+import type { Blob, ObjectEntry, PartInfo, UploadInfo, Versioning } from './types.ts';
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const BLOCK_BYTES = 1 << 20;
 
 export const TABLES = [
@@ -29,11 +34,17 @@ export const TABLES = [
   'completed',
   'documents',
 ] as const;
-export type Table = (typeof TABLES)[number];
+/** Since format 2. */
+export const VERSION_TABLES = ['versions', 'nulls'] as const;
+export type Table = (typeof TABLES)[number] | (typeof VERSION_TABLES)[number];
 
 const RECORD_VERSION = 1;
 const BLOB_INLINE = 1;
 const OBJECT_PARTS = 1;
+/** Has a version id; without it is the null version. */
+const OBJECT_VERSION_ID = 2;
+const OBJECT_DELETE_MARKER = 4;
+const VERSION_ID_BYTES = 16;
 
 /** Loads the block checksums of a data file when somebody needs them: heads and lists do not. */
 export type ChecksumSource = (id: string) => readonly number[];
@@ -85,9 +96,12 @@ export function objectKey(key: string): Buffer {
 }
 
 export function encodeObject(entry: ObjectEntry): Buffer {
+  const parts = entry.partSizes ? OBJECT_PARTS : 0;
+  const versionId = entry.versionId === null ? 0 : OBJECT_VERSION_ID;
+  const marker = entry.deleteMarker ? OBJECT_DELETE_MARKER : 0;
   const record = new RecordWriter()
     .byte(RECORD_VERSION)
-    .byte(entry.partSizes ? OBJECT_PARTS : 0)
+    .byte(parts | versionId | marker)
     .number(entry.sequence)
     .number(entry.term.n)
     .text(entry.term.node)
@@ -101,6 +115,7 @@ export function encodeObject(entry: ObjectEntry): Buffer {
     record.number(entry.partSizes.length);
     for (const size of entry.partSizes) record.number(size);
   }
+  if (entry.versionId !== null) record.raw(Buffer.from(entry.versionId, 'hex'));
   return record.finish();
 }
 
@@ -116,9 +131,10 @@ export function decodeObject(key: string, bytes: Buffer, checksums: ChecksumSour
   const attributes = readAttributes(record);
   const blobs = Array.from({ length: record.count() }, () => readBlob(record, checksums));
   const partSizes = flags & OBJECT_PARTS ? Array.from({ length: record.count() }, () => record.number()) : null;
+  const versionId = flags & OBJECT_VERSION_ID ? record.raw(VERSION_ID_BYTES).toString('hex') : null;
+  const deleteMarker = (flags & OBJECT_DELETE_MARKER) !== 0;
   record.end();
-  const versionId = null;
-  return { key, versionId, deleteMarker: false, sequence, term, size, modifiedMs, etag, blobs, partSizes, attributes };
+  return { key, versionId, deleteMarker, sequence, term, size, modifiedMs, etag, blobs, partSizes, attributes };
 }
 
 export interface FileRow {
@@ -159,7 +175,7 @@ export function decodeInline(id: string, bytes: Buffer): InlineRow {
 }
 
 /** Keeps byte order, and leaves 0 free as the end of the key: 0 → 1 1, 1 → 1 2. */
-export function escapeKey(key: string): Buffer {
+export function escapeKey(key: string | Buffer): Buffer {
   const plain = Buffer.from(key);
   let special = 0;
   for (const byte of plain) if (byte <= 1) special++;
@@ -171,6 +187,20 @@ export function escapeKey(key: string): Buffer {
     if (byte <= 1) escaped[at++] = byte + 1;
   }
   return escaped;
+}
+
+/**
+ * Takes escapeKey back. Of bytes that are no escaped key (the first bytes behind some) it gives the first plain bytes that
+ * are not below them.
+ */
+export function unescapeKey(escaped: Buffer): Buffer {
+  if (!escaped.includes(1)) return Buffer.from(escaped);
+  const plain: number[] = [];
+  for (let at = 0; at < escaped.length; at++) {
+    const byte = escaped[at] ?? 0;
+    plain.push(byte === 1 ? (escaped[++at] ?? 1) - 1 : byte);
+  }
+  return Buffer.from(plain);
 }
 
 export function uploadKey(key: string, uploadId: string): Buffer {
@@ -265,7 +295,12 @@ export interface StateRow {
   readonly objects: number;
   readonly bytes: number;
   readonly uploads: number;
+  /** Rows in `versions`. */
+  readonly versions: number;
+  readonly versioning: Versioning;
 }
+
+const VERSIONING: readonly Versioning[] = ['off', 'enabled', 'suspended'];
 
 export function encodeState(state: StateRow): Buffer {
   return new RecordWriter()
@@ -275,6 +310,8 @@ export function encodeState(state: StateRow): Buffer {
     .number(state.objects)
     .number(state.bytes)
     .number(state.uploads)
+    .number(state.versions)
+    .byte(VERSIONING.indexOf(state.versioning))
     .finish();
 }
 
@@ -283,9 +320,13 @@ export function decodeState(bytes: Buffer): StateRow {
   record.version(RECORD_VERSION);
   const sequence = record.number();
   const term = parseTerm(record.text());
-  const state = { sequence, term, objects: record.number(), bytes: record.number(), uploads: record.number() };
+  const totals = { objects: record.number(), bytes: record.number(), uploads: record.number() };
+  // Format 1 ended here.
+  const versions = record.more ? record.number() : 0;
+  const versioning = VERSIONING[record.more ? record.byte() : 0];
   record.end();
-  return state;
+  if (versioning === undefined) throw record.damaged();
+  return { sequence, term, ...totals, versions, versioning };
 }
 
 export interface FormatRow {

@@ -9,25 +9,32 @@ import { BlobReferences } from './blob-references.ts';
 import {
   type ChecksumSource,
   decodeFile,
-  decodeObject,
   decodeState,
-  encodeObject,
   encodeState,
   FORMAT_VERSION,
   type FormatRow,
   type OpeningRow,
-  objectKey,
   type StateRow,
   TABLES,
   type Table,
+  VERSION_TABLES,
 } from './codec.ts';
 import { idBytes } from './ids.ts';
-import type { ObjectEntry } from './types.ts';
+import type { Versioning } from './types.ts';
+import type { IndexReads } from './version-reads.ts';
 
 const FORMAT = Buffer.from('format');
 const OPENING = Buffer.from('opening');
 const STATE = Buffer.from('state');
-const EMPTY_STATE: StateRow = { sequence: 0, term: null, objects: 0, bytes: 0, uploads: 0 };
+const EMPTY_STATE: StateRow = {
+  sequence: 0,
+  term: null,
+  objects: 0,
+  bytes: 0,
+  uploads: 0,
+  versions: 0,
+  versioning: 'off',
+};
 
 /** What a change may do inside its commit. Read everything before the first write. */
 export interface Commit {
@@ -35,11 +42,13 @@ export interface Commit {
   readonly term: Term;
   readonly nowMs: number;
   readonly transaction: Transaction<Table>;
+  /** What the transaction sees. */
+  readonly reads: IndexReads;
   readonly references: BlobReferences;
-  object(key: string): ObjectEntry | null;
-  putObject(entry: ObjectEntry, previous: ObjectEntry | null): void;
-  removeObject(previous: ObjectEntry): void;
-  countUploads(change: 1 | -1): void;
+  readonly versioning: Versioning;
+  /** Changed along with the rows that they count. */
+  readonly totals: { objects: number; bytes: number; uploads: number; versions: number };
+  setVersioning(state: 'enabled' | 'suspended'): void;
   /** Nothing was changed: no sequence number is used. */
   unchanged(): void;
 }
@@ -58,7 +67,7 @@ export function indexPath(folder: string): string {
 }
 
 export async function createIndex(folder: string, id: string, nowMs: number): Promise<void> {
-  const database = await createDatabase<Table>(indexPath(folder), { tables: TABLES });
+  const database = await createDatabase<Table>(indexPath(folder), { tables: [...TABLES, ...VERSION_TABLES] });
   try {
     const format: FormatRow = { format: FORMAT_VERSION, id, createdMs: nowMs };
     const opening: OpeningRow = { opening: 0, term: null, clean: true };
@@ -72,7 +81,7 @@ export async function createIndex(folder: string, id: string, nowMs: number): Pr
   }
 }
 
-export class StoreIndex {
+export class StoreIndex implements IndexReads {
   readonly format: FormatRow;
   /** As it stands now; what the one before left is in `inherited`. */
   readonly opening: OpeningRow;
@@ -94,6 +103,7 @@ export class StoreIndex {
     // A store belongs to one process; a reader of a live one (`zring store ls`) shares LMDB's lock file with it.
     const database = await openDatabase<Table>(path, {
       tables: TABLES,
+      laterTables: VERSION_TABLES,
       readonly: options.readonly,
       alone: !options.readonly,
     });
@@ -113,8 +123,7 @@ export class StoreIndex {
       const inherited = readJson<OpeningRow>(database.get('meta', OPENING), path, 'opening');
       refuseLowerTerm(path, inherited.term, options);
       const index = new StoreIndex(database, format, inherited, options);
-      // Durable before the first id of this opening exists, so that no later opening can take it for its own.
-      if (!options.readonly) await index.#writeOpening(index.opening);
+      if (!options.readonly) await index.#begin();
       return index;
     } catch (error) {
       await database.close();
@@ -122,9 +131,17 @@ export class StoreIndex {
     }
   }
 
-  #writeOpening(row: OpeningRow): Promise<void> {
+  /**
+   * Durable before the first id of this opening exists, so that no later opening can take it for its own. Raises an older
+   * format to the present one: after a crash before this commit the older release still reads what it wrote.
+   */
+  #begin(): Promise<void> {
+    const { format } = this;
+    if (format.format < FORMAT_VERSION) this.#database.addTables();
     return this.#database.transact((transaction) => {
-      transaction.put('meta', OPENING, Buffer.from(JSON.stringify(row)));
+      transaction.put('meta', OPENING, Buffer.from(JSON.stringify(this.opening)));
+      if (format.format === FORMAT_VERSION) return;
+      transaction.put('meta', FORMAT, Buffer.from(JSON.stringify({ ...format, format: FORMAT_VERSION })));
     });
   }
 
@@ -143,11 +160,6 @@ export class StoreIndex {
     return decodeFile(id, row).checksums;
   };
 
-  object(key: string): ObjectEntry | null {
-    const bytes = this.#database.get('objects', objectKey(key));
-    return bytes ? decodeObject(key, bytes, this.checksums) : null;
-  }
-
   state(): StateRow {
     return decodeState(this.#database.get('meta', STATE) ?? encodeState(EMPTY_STATE));
   }
@@ -162,30 +174,21 @@ export class StoreIndex {
     return this.#database.transact((transaction) => {
       const before = decodeState(transaction.get('meta', STATE) ?? encodeState(EMPTY_STATE));
       const references = new BlobReferences(transaction);
-      const totals = { objects: before.objects, bytes: before.bytes, uploads: before.uploads };
+      const { objects, bytes, uploads, versions } = before;
+      const totals = { objects, bytes, uploads, versions };
+      let { versioning } = before;
       let changed = true;
       const result = change({
         sequence: before.sequence + 1,
         term,
         nowMs: nowMs(),
         transaction,
+        reads: { get: transaction.get, range: transaction.range, checksums: this.checksums },
         references,
-        object: (key) => {
-          const bytes = transaction.get('objects', objectKey(key));
-          return bytes ? decodeObject(key, bytes, this.checksums) : null;
-        },
-        putObject: (entry, previous) => {
-          totals.objects += previous ? 0 : 1;
-          totals.bytes += entry.size - (previous?.size ?? 0);
-          transaction.put('objects', objectKey(entry.key), encodeObject(entry));
-        },
-        removeObject: (previous) => {
-          totals.objects -= 1;
-          totals.bytes -= previous.size;
-          transaction.remove('objects', objectKey(previous.key));
-        },
-        countUploads: (by) => {
-          totals.uploads += by;
+        versioning,
+        totals,
+        setVersioning: (state) => {
+          versioning = state;
         },
         unchanged: () => {
           changed = false;
@@ -193,7 +196,7 @@ export class StoreIndex {
       });
       if (!changed) return { result, dropped: [] };
       const dropped = references.write();
-      transaction.put('meta', STATE, encodeState({ sequence: before.sequence + 1, term, ...totals }));
+      transaction.put('meta', STATE, encodeState({ sequence: before.sequence + 1, term, ...totals, versioning }));
       // Last: nothing that was put above is applied when it throws, and nothing runs between it and the commit.
       guard();
       return { result, dropped };
@@ -207,7 +210,9 @@ export class StoreIndex {
 
   /** Lets the next opening skip its search for leftovers. */
   async markClean(): Promise<void> {
-    await this.#writeOpening({ ...this.opening, clean: true });
+    await this.maintain((transaction) => {
+      transaction.put('meta', OPENING, Buffer.from(JSON.stringify({ ...this.opening, clean: true })));
+    });
   }
 
   copyTo(path: string): Promise<void> {

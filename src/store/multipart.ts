@@ -20,11 +20,12 @@ import {
   partKey,
   uploadKey,
 } from './codec.ts';
-import { checkCondition } from './conditions.ts';
 import { idBytes, isId } from './ids.ts';
 import type { Commit, StoreIndex } from './index.ts';
 import { behind, isCommonPrefix, listPage } from './listing.ts';
 import type { CompleteRequest, ObjectEntry, PartInfo, Store, UploadInfo } from './types.ts';
+import { findVersion } from './version-reads.ts';
+import { prepareVersion } from './versions.ts';
 
 const COMPLETED_KEPT_MS = 24 * 3600 * 1000;
 /** Old completed uploads forgotten with each new one: more than one, so that they do not pile up. */
@@ -57,7 +58,7 @@ export class Multipart {
   create(commit: Commit, id: string, key: string, attributes: Record<string, unknown>): UploadInfo {
     const upload: UploadInfo = { id, key, createdMs: commit.nowMs, attributes };
     commit.transaction.put('uploads', uploadKey(key, id), encodeUpload(upload));
-    commit.countUploads(1);
+    commit.totals.uploads++;
     return upload;
   }
 
@@ -124,46 +125,37 @@ export class Multipart {
     const upload = this.#requireUpload(commit, uploadId, key);
     const stored = this.#allParts(commit, uploadId);
     const chosen = chooseParts(stored, request);
-    const previous = commit.object(key);
-    checkCondition(key, previous, request.condition);
+    const putVersion = prepareVersion(commit, key, request.condition);
     const { etag, attributes } = request.finish(upload, chosen.map(partInfo));
     const forgotten = this.#forgettable(commit);
-    const entry: ObjectEntry = {
-      key,
-      versionId: null,
-      deleteMarker: false,
-      sequence: commit.sequence,
-      term: commit.term,
+    const used = new Set(chosen);
+    for (const part of stored) if (!used.has(part) && part.size > 0) commit.references.drop(part.blob);
+
+    const entry = putVersion({
       size: chosen.reduce((sum, part) => sum + part.size, 0),
-      modifiedMs: Math.max((previous?.modifiedMs ?? 0) + 1, commit.nowMs),
       etag,
       blobs: chosen.filter(({ size }) => size > 0).map(({ blob }) => blob),
       partSizes: chosen.map(({ size }) => size),
       attributes,
-    };
-    const used = new Set(chosen);
-    for (const part of stored) if (!used.has(part) && part.size > 0) commit.references.drop(part.blob);
-    for (const blob of previous?.blobs ?? []) commit.references.drop(blob);
-
+    });
     for (const part of stored) commit.transaction.remove('parts', partKey(uploadId, part.number));
     commit.transaction.remove('uploads', uploadKey(key, uploadId));
-    commit.countUploads(-1);
+    commit.totals.uploads--;
     for (const old of forgotten) commit.transaction.remove('completed', old);
     const row: CompletedRow = { completedMs: commit.nowMs, parts: partsDigest(request), entry };
     commit.transaction.put('completed', idBytes(uploadId), encodeCompleted(row));
-    commit.putObject(entry, previous);
     return entry;
   }
 
-  /** What the same request gave before; the object may have been replaced since, then without its blobs. */
+  /** What the same request gave before; the version may be gone by now, then without its blobs. */
   #completed(commit: Commit, request: CompleteRequest): ObjectEntry | null {
     if (!isId(request.uploadId)) return null;
     const bytes = commit.transaction.get('completed', idBytes(request.uploadId));
     if (!bytes) return null;
     const row = decodeCompleted(bytes);
     if (row.entry.key !== request.key || row.parts !== partsDigest(request)) throw missing(request.uploadId);
-    const current = commit.object(request.key);
-    return current?.sequence === row.entry.sequence ? current : row.entry;
+    const found = findVersion(commit.reads, request.key, row.entry.versionId);
+    return found?.entry.sequence === row.entry.sequence ? found.entry : row.entry;
   }
 
   /** Ids grow with time but for nodes whose clocks differ, so the first rows are the oldest. */
@@ -183,7 +175,7 @@ export class Multipart {
     for (const part of stored) if (part.size > 0) commit.references.drop(part.blob);
     for (const part of stored) commit.transaction.remove('parts', partKey(uploadId, part.number));
     commit.transaction.remove('uploads', uploadKey(key, uploadId));
-    commit.countUploads(-1);
+    commit.totals.uploads--;
   }
 }
 

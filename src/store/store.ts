@@ -14,7 +14,8 @@ import type { Term } from '../common/term.ts';
 import { corruptBlock, ObjectReader, type ReaderOwner, segmentsOf } from './blob-reader.ts';
 import { type BlobOwner, BodyWriter, discard, PendingBlob, PendingFiles } from './blob-writer.ts';
 import { decodeInline, decodeObject } from './codec.ts';
-import { checkCondition, checkKey } from './conditions.ts';
+import { checkKey } from './conditions.ts';
+import { Documents } from './documents.ts';
 import { fanOutFolders, IdSource, idBytes } from './ids.ts';
 import { type Commit, createIndex, StoreIndex } from './index.ts';
 import { listPage, startAfterKey } from './listing.ts';
@@ -44,6 +45,9 @@ import type {
   Versioning,
 } from './types.ts';
 import { verifyStore } from './verify.ts';
+import { listVersions } from './version-listing.ts';
+import { currentObject, findVersion, latestVersion } from './version-reads.ts';
+import { annotateVersion, prepareVersion, removeVersion, renameObject, requireVersion } from './versions.ts';
 
 /** Measured with bench/store.ts: below it one flush of the index beats a file of its own. */
 export const INLINE_BYTES_MAX = 16 << 10;
@@ -91,6 +95,7 @@ export class LocalStore implements Store {
   readonly #ids: IdSource;
   readonly #sweeper: Sweeper;
   readonly #multipart: Multipart;
+  readonly #documents: Documents;
   readonly #blobOwner: BlobOwner;
   readonly #readerOwner: ReaderOwner;
   readonly #writers = new Set<BlobWriter>();
@@ -108,6 +113,7 @@ export class LocalStore implements Store {
     this.#ids = new IdSource(index.opening.opening);
     this.#sweeper = new Sweeper(folder, index, this.#ids);
     this.#multipart = new Multipart(index);
+    this.#documents = new Documents(index, !this.readonly);
     this.#blobOwner = {
       path: folder,
       inlineBytesMax: options.inlineBytesMax ?? INLINE_BYTES_MAX,
@@ -115,6 +121,7 @@ export class LocalStore implements Store {
       nextId: () => this.#ids.next(),
       discardFile: (id) => this.#sweeper.discard(id),
       writerDone: (writer) => this.#writers.delete(writer),
+      room: options.room,
     };
     this.#readerOwner = {
       path: folder,
@@ -132,7 +139,17 @@ export class LocalStore implements Store {
 
   head(key: string): ObjectEntry | null {
     this.#requireOpen();
-    return this.#index.object(key);
+    return currentObject(this.#index, key);
+  }
+
+  latest(key: string): ObjectEntry | null {
+    this.#requireOpen();
+    return latestVersion(this.#index, key);
+  }
+
+  version(key: string, versionId: string | null): ObjectEntry | null {
+    this.#requireOpen();
+    return findVersion(this.#index, key, versionId)?.entry ?? null;
   }
 
   read(entry: ObjectEntry, range?: { start: number; end: number }): Readable {
@@ -179,10 +196,29 @@ export class LocalStore implements Store {
     return { entries, commonPrefixes: page.commonPrefixes, next };
   }
 
+  listVersions(request: ListVersionsRequest): ListVersionsResult {
+    this.#requireOpen();
+    return listVersions(this.#index, request);
+  }
+
   isEmpty(): boolean {
     this.#requireOpen();
-    for (const _ of this.#index.range('objects', { start: Buffer.alloc(0) })) return false;
+    for (const table of ['objects', 'versions'] as const) {
+      for (const _ of this.#index.range(table, { start: Buffer.alloc(0) })) return false;
+    }
     return true;
+  }
+
+  versioning(): Versioning {
+    this.#requireOpen();
+    return this.#index.state().versioning;
+  }
+
+  async setVersioning(state: 'enabled' | 'suspended'): Promise<void> {
+    return this.#commit((commit) => {
+      if (commit.versioning === state) commit.unchanged();
+      else commit.setVersioning(state);
+    });
   }
 
   beginBlob(sizeHint: number | null): BlobWriter {
@@ -247,101 +283,36 @@ export class LocalStore implements Store {
   async put(request: PutRequest): Promise<ObjectEntry> {
     const { key, blob, etag, attributes, condition } = request;
     return this.#commitBlob(blob, (commit) => {
-      checkKey(key);
-      const previous = commit.object(key);
-      checkCondition(key, previous, condition);
+      const putVersion = prepareVersion(commit, key, condition);
       const blobs = blob.size > 0 ? [withoutBytes(blob)] : [];
-      return this.#replace(commit, previous, { key, size: blob.size, etag, blobs, partSizes: null, attributes });
+      return putVersion({ size: blob.size, etag, blobs, partSizes: null, attributes });
     });
   }
 
   async copy(request: CopyRequest): Promise<ObjectEntry> {
     const { key, attributes, condition } = request;
     return this.#commit((commit) => {
-      checkKey(key);
-      const source = commit.object(request.source);
-      if (!source)
-        throw new ZringError('OBJECT_MISSING', `${request.source} does not exist`, { subject: request.source });
+      const { entry: source } = requireVersion(commit, request.source, request.sourceVersion);
       if (source.sequence !== request.sourceSequence) {
         throw new ZringError('PRECONDITION_FAILED', `${request.source} was replaced`, { subject: request.source });
       }
-      const previous = commit.object(key);
-      checkCondition(key, previous, condition);
+      const putVersion = prepareVersion(commit, key, condition);
       for (const blob of source.blobs) commit.references.take(blob);
       const { size, blobs, partSizes } = source;
-      return this.#replace(commit, previous, {
-        key,
-        size,
-        etag: request.etag ?? source.etag,
-        blobs,
-        partSizes,
-        attributes,
-      });
+      return putVersion({ size, etag: request.etag ?? source.etag, blobs, partSizes, attributes });
     });
   }
 
-  #replace(
-    commit: Commit,
-    previous: ObjectEntry | null,
-    content: Pick<ObjectEntry, 'key' | 'size' | 'etag' | 'blobs' | 'partSizes' | 'attributes'>,
-  ): ObjectEntry {
-    for (const blob of previous?.blobs ?? []) commit.references.drop(blob);
-    const modifiedMs = Math.max((previous?.modifiedMs ?? 0) + 1, commit.nowMs);
-    const entry: ObjectEntry = {
-      ...content,
-      versionId: null,
-      deleteMarker: false,
-      sequence: commit.sequence,
-      term: commit.term,
-      modifiedMs,
-    };
-    commit.putObject(entry, previous);
-    return entry;
+  async remove(request: RemoveRequest): Promise<RemoveResult> {
+    return this.#commit((commit) => removeVersion(commit, request));
   }
 
-  latest(key: string): ObjectEntry | null {
-    return this.head(key);
+  async annotate(request: AnnotateRequest): Promise<ObjectEntry> {
+    return this.#commit((commit) => annotateVersion(commit, request));
   }
 
-  version(key: string, versionId: string | null): ObjectEntry | null {
-    return versionId === null ? this.head(key) : null;
-  }
-
-  listVersions({ prefix, delimiter, afterKey, limit }: ListVersionsRequest): ListVersionsResult {
-    const page = this.list({ prefix, delimiter, after: afterKey, limit });
-    const versions = page.entries.map((entry) => ({ entry, isLatest: true, noncurrentSinceMs: null }));
-    return { versions, commonPrefixes: page.commonPrefixes, next: page.next === null ? null : { key: page.next } };
-  }
-
-  versioning(): Versioning {
-    return 'off';
-  }
-
-  async setVersioning(_state: 'enabled' | 'suspended'): Promise<void> {
-    throw new ZringError('INTERNAL', 'not built');
-  }
-
-  async annotate(_request: AnnotateRequest): Promise<ObjectEntry> {
-    throw new ZringError('INTERNAL', 'not built');
-  }
-
-  async rename(_request: RenameRequest): Promise<ObjectEntry> {
-    throw new ZringError('INTERNAL', 'not built');
-  }
-
-  async remove({ key, condition, check }: RemoveRequest): Promise<RemoveResult> {
-    return this.#commit((commit) => {
-      const previous = commit.object(key);
-      checkCondition(key, previous, condition);
-      if (!previous) {
-        commit.unchanged();
-        return { removed: null, marker: null };
-      }
-      check?.(previous);
-      for (const blob of previous.blobs) commit.references.drop(blob);
-      commit.removeObject(previous);
-      return { removed: previous, marker: null };
-    });
+  async rename(request: RenameRequest): Promise<ObjectEntry> {
+    return this.#commit((commit) => renameObject(commit, request));
   }
 
   async createUpload(key: string, attributes: Record<string, unknown>): Promise<UploadInfo> {
@@ -389,22 +360,17 @@ export class LocalStore implements Store {
 
   document(name: string): unknown {
     this.#requireOpen();
-    const bytes = this.#index.get('documents', Buffer.from(name));
-    return bytes === undefined ? undefined : JSON.parse(bytes.toString());
+    return this.#documents.get(name);
   }
 
   async setDocument(name: string, value: unknown): Promise<void> {
-    const text = value === undefined ? undefined : JSON.stringify(value);
-    return this.#commit(({ transaction }) => {
-      if (text === undefined) transaction.remove('documents', Buffer.from(name));
-      else transaction.put('documents', Buffer.from(name), Buffer.from(text));
-    });
+    return this.#documents.set(name, value, (change) => this.#commit(change));
   }
 
   stats(): StoreStats {
     this.#requireOpen();
-    const { objects, bytes, uploads, sequence } = this.#index.state();
-    return { objects, bytes, uploads, sequence };
+    const { objects, versions, bytes, uploads, sequence } = this.#index.state();
+    return { objects, versions, bytes, uploads, sequence };
   }
 
   async verify(onProgress?: (progress: VerifyProgress) => void, signal?: AbortSignal): Promise<VerifyProgress> {
@@ -414,7 +380,6 @@ export class LocalStore implements Store {
         path: this.path,
         index: this.#index,
         readBlobs: (blobs) => this.#readBlobs(blobs),
-        objectsAfter: (after, limit) => this.list({ prefix: '', delimiter: '', after, limit }).entries,
         isUnsettled: (id) => !this.readonly && this.#ids.owns(id),
       },
       onProgress ?? (() => {}),

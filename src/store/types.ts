@@ -123,7 +123,10 @@ export interface ListVersionsRequest {
   readonly delimiter: string;
   /** Exclusive start; a common prefix skips everything below it. '' = from the beginning. */
   readonly afterKey: string;
-  /** Of `afterKey`: go on behind this version (null = the null version); absent: behind all versions of the key. */
+  /**
+   * Of `afterKey`: go on behind this version, or where it was; absent, or no version id at all: behind all versions of the
+   * key. null = the null version; when there is none, all versions of the key are given (again).
+   */
   readonly afterVersion?: string | null;
   readonly limit: number;
 }
@@ -139,7 +142,10 @@ export interface ListVersionsResult {
   /** By key, and of one key the newest first; delete markers among them. */
   readonly versions: readonly ListedVersion[];
   readonly commonPrefixes: readonly string[];
-  /** Pass as afterKey and afterVersion; version absent behind a common prefix. */
+  /**
+   * Pass as afterKey and afterVersion; version absent behind a common prefix. It is the last version's id, and for the null
+   * version a text of the same shape, so that the walk goes on at its place also when it has been removed meanwhile.
+   */
   readonly next: { readonly key: string; readonly version?: string | null } | null;
 }
 
@@ -189,6 +195,8 @@ export interface CompleteRequest {
 export interface StoreStats {
   /** Current objects. */
   readonly objects: number;
+  /** Besides them: noncurrent objects, and all delete markers. */
+  readonly versions: number;
   /** Of all versions. */
   readonly bytes: number;
   readonly uploads: number;
@@ -196,7 +204,10 @@ export interface StoreStats {
 }
 
 export interface VerifyProgress {
+  /** Current ones. */
   readonly objects: number;
+  /** Besides them. */
+  readonly versions: number;
   readonly bytes: number;
   readonly damaged: readonly { key: string; reason: string }[];
 }
@@ -279,6 +290,14 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** Room for one body in the dataset, asked for before its bytes are kept. */
+export interface BodyRoom {
+  /** Returns, or resolves, when so many more may be kept. Errors: QUOTA_EXCEEDED. */
+  take(bytes: number): Promise<void> | void;
+  /** The body is finished, or was given up. Idempotent. */
+  end(kept: boolean): void;
+}
+
 export interface OpenStoreOptions {
   readonly readonly?: boolean;
   /** The dataset that must be here; another one is MOUNT_INVALID. */
@@ -289,4 +308,6 @@ export interface OpenStoreOptions {
   readonly guard?: () => void;
   readonly nowMs?: () => number;
   readonly inlineBytesMax?: number;
+  /** Called for every body; `sizeHint` null = unknown length. Absent: there is no limit but the disk's. */
+  readonly room?: (sizeHint: number | null) => BodyRoom;
 }

@@ -1,12 +1,22 @@
-// Walks a whole store and says what is wrong with it: every object and part is read and checked against its checksums, the
-// index is counted against itself, and the data folder against the index. Changes nothing. Works page by page, so a store
+// Walks a whole store and says what is wrong with it: every version and part is read and checked against its checksums, the
+// index is compared and counted against itself, and the data folder against the index. Changes nothing. Works page by page, so a store
 // in use may be verified; then what changed meanwhile is looked up again before it is called damage.
 import { join } from 'node:path';
-import { decodeFile, decodeInline, decodePart, type StateRow } from './codec.ts';
+import type { Entry } from '../common/lmdb.ts';
+import { decodeFile, decodeInline, decodeObject, decodePart, type StateRow, type Table } from './codec.ts';
 import { fanOutFolders, ID_BYTES, idBytes, isId } from './ids.ts';
 import type { StoreIndex } from './index.ts';
 import { listFolder } from './sweep.ts';
 import type { Blob, ObjectEntry, VerifyProgress } from './types.ts';
+import { parseVersionKey } from './version-keys.ts';
+import {
+  currentObject,
+  decodeNull,
+  decodeVersionRow,
+  findVersion,
+  storedNull,
+  storedVersions,
+} from './version-reads.ts';
 
 const PAGE = 200;
 const PROGRESS_EVERY = 100;
@@ -16,7 +26,6 @@ export interface VerifyAccess {
   readonly index: StoreIndex;
   /** Throws when a byte of it is not what was written. */
   readBlobs(blobs: readonly Blob[]): Promise<void>;
-  objectsAfter(key: string, limit: number): readonly ObjectEntry[];
   /** Files that are being written, or wait to be deleted. */
   isUnsettled(id: string): boolean;
 }
@@ -29,6 +38,8 @@ export async function verifyStore(
   const walk = new Verification(access, onProgress, signal);
   const before = access.index.state();
   await walk.objects();
+  await walk.versions();
+  await walk.nulls();
   await walk.parts();
   if (access.index.state().sequence === before.sequence) {
     walk.totals(before);
@@ -46,6 +57,7 @@ class Verification {
   readonly #damaged: { key: string; reason: string }[] = [];
   readonly #references = new Map<string, number>();
   #objects = 0;
+  #versions = 0;
   #bytes = 0;
   #uploads = 0;
 
@@ -56,7 +68,7 @@ class Verification {
   }
 
   progress(): VerifyProgress {
-    return { objects: this.#objects, bytes: this.#bytes, damaged: [...this.#damaged] };
+    return { objects: this.#objects, versions: this.#versions, bytes: this.#bytes, damaged: [...this.#damaged] };
   }
 
   #report(key: string, cause: unknown): void {
@@ -67,32 +79,87 @@ class Verification {
     for (const { id } of blobs) this.#references.set(id, (this.#references.get(id) ?? 0) + 1);
   }
 
-  async objects(): Promise<void> {
-    let after = '';
+  /** `look` sees a row in the moment of reading it, when all tables are of one commit; it may go on to read bodies. */
+  async #rows(table: Table, look: (row: Entry) => (() => Promise<void>) | undefined): Promise<void> {
+    const { index } = this.#access;
+    let start = Buffer.alloc(0);
     for (;;) {
-      const page = this.#access.objectsAfter(after, PAGE);
-      for (const entry of page) {
+      const page = take(index.range(table, { start }), PAGE);
+      const rest: (() => Promise<void>)[] = [];
+      for (const row of page) {
+        try {
+          const bodies = look(row);
+          if (bodies) rest.push(bodies);
+        } catch (cause) {
+          this.#report(`${table} ${row.key.toString('latin1')}`, cause);
+        }
+        start = Buffer.concat([row.key, Buffer.of(0)]);
+      }
+      for (const bodies of rest) {
         this.#signal?.throwIfAborted();
-        await this.#object(entry);
-        after = entry.key;
-        if (this.#objects % PROGRESS_EVERY === 0) this.#onProgress(this.progress());
+        await bodies();
       }
       if (page.length < PAGE) return;
     }
   }
 
-  async #object(entry: ObjectEntry): Promise<void> {
-    this.#objects++;
+  async objects(): Promise<void> {
+    const { index } = this.#access;
+    await this.#rows('objects', ({ key, value }) => {
+      const entry = decodeObject(key.toString(), value, index.checksums);
+      this.#objects++;
+      if (entry.deleteMarker) this.#report(entry.key, 'a delete marker stands among the current objects');
+      const [next] = storedVersions(index, entry.key, 1);
+      if (next && next.sequence >= entry.sequence)
+        this.#report(entry.key, 'a newer version lies below the current object');
+      return () => this.#body(entry);
+    });
+  }
+
+  async versions(): Promise<void> {
+    const { index } = this.#access;
+    let above = '';
+    await this.#rows('versions', (row) => {
+      const entry = decodeVersionRow(row, index.checksums);
+      this.#versions++;
+      if (parseVersionKey(row.key).sequence !== entry.sequence)
+        this.#report(nameOf(entry), 'it stands in a wrong place');
+      const first = entry.key !== above;
+      above = entry.key;
+      if (first && !entry.deleteMarker && !currentObject(index, entry.key)) {
+        this.#report(nameOf(entry), 'the latest version is neither current nor a delete marker');
+      }
+      if (entry.versionId === null && storedNull(index, entry.key) !== entry.sequence) {
+        this.#report(nameOf(entry), 'the null version is not noted as such');
+      }
+      return () => this.#body(entry);
+    });
+  }
+
+  async nulls(): Promise<void> {
+    const { index } = this.#access;
+    await this.#rows('nulls', (row) => {
+      const key = row.key.toString();
+      const found = findVersion(index, key, null);
+      if (found?.current || found?.entry.sequence !== decodeNull(key, row.value)) {
+        this.#report(key, 'a null version is noted that is not there');
+      }
+      return undefined;
+    });
+  }
+
+  async #body(entry: ObjectEntry): Promise<void> {
     this.#bytes += entry.size;
     this.#refer(entry.blobs);
     const stored = entry.blobs.reduce((sum, { size }) => sum + size, 0);
-    if (stored !== entry.size) this.#report(entry.key, `its blobs have ${stored} bytes, it has ${entry.size}`);
+    if (stored !== entry.size) this.#report(nameOf(entry), `its blobs have ${stored} bytes, it has ${entry.size}`);
     try {
       await this.#access.readBlobs(entry.blobs);
     } catch (cause) {
-      const current = this.#access.index.object(entry.key);
-      if (current?.sequence === entry.sequence) this.#report(entry.key, cause);
+      const now = findVersion(this.#access.index, entry.key, entry.versionId);
+      if (now?.entry.sequence === entry.sequence) this.#report(nameOf(entry), cause);
     }
+    if ((this.#objects + this.#versions) % PROGRESS_EVERY === 0) this.#onProgress(this.progress());
   }
 
   async parts(): Promise<void> {
@@ -119,8 +186,8 @@ class Verification {
   }
 
   totals(state: StateRow): void {
-    const found = { objects: this.#objects, bytes: this.#bytes, uploads: this.#uploads };
-    for (const name of ['objects', 'bytes', 'uploads'] as const) {
+    const found = { objects: this.#objects, versions: this.#versions, bytes: this.#bytes, uploads: this.#uploads };
+    for (const name of ['objects', 'versions', 'bytes', 'uploads'] as const) {
       if (found[name] !== state[name])
         this.#report('', `the index counts ${state[name]} ${name}, there are ${found[name]}`);
     }
@@ -152,6 +219,11 @@ class Verification {
       }
     }
   }
+}
+
+/** A version besides the current one may be damaged alone. */
+function nameOf({ key, versionId }: ObjectEntry): string {
+  return versionId === null ? key : `${key} (version ${versionId})`;
 }
 
 function take<Item>(items: Iterable<Item>, limit: number): Item[] {

@@ -10,7 +10,8 @@ import { FORMAT_VERSION, TABLES } from '../../src/store/codec.ts';
 import { fanOutFolders } from '../../src/store/ids.ts';
 import { indexPath } from '../../src/store/index.ts';
 import { openStore } from '../../src/store/store.ts';
-import { bytesOf, dataFiles, get, put, TERM } from './fixture.ts';
+import type { Store } from '../../src/store/types.ts';
+import { bytesOf, dataFiles, get, md5, put, TERM } from './fixture.ts';
 import { describeStore } from './fixtures/describe.ts';
 
 const FIXTURES = fileURLToPath(new URL('./fixtures/', import.meta.url));
@@ -28,6 +29,18 @@ async function copyOf(version: string, name: string): Promise<string> {
   await cp(join(FIXTURES, version), folder, { recursive: true });
   for (const path of fanOutFolders()) await mkdir(join(folder, path), { recursive: true });
   return folder;
+}
+
+async function formatOf(folder: string): Promise<number> {
+  const database = await openDatabase(indexPath(folder), { tables: TABLES, alone: true, readonly: true });
+  const row = database.get('meta', Buffer.from('format')) ?? assert.fail('no format');
+  await database.close();
+  return JSON.parse(row.toString()).format;
+}
+
+function versionsOf(store: Store, key: string): string[] {
+  const { versions } = store.listVersions({ prefix: key, delimiter: '', afterKey: '', limit: 100 });
+  return versions.filter(({ entry }) => entry.key === key).map(({ entry }) => entry.etag);
 }
 
 describe('the golden fixture of', async () => {
@@ -61,6 +74,24 @@ describe('the golden fixture of', async () => {
       await store.remove({ key: 'file/one block' });
       await store.sweepNow();
       assert.ok((await get(store, 'file/copy'))?.equals(bytesOf(3000, 3)));
+      assert.deepEqual((await store.verify()).damaged, []);
+      await store.close();
+    });
+
+    it(`${version} is raised to the present format by its first opening for writes, and only by that`, async () => {
+      const folder = await copyOf(version, `${version}-raise`);
+      const old = Number(version.slice(1));
+      await (await openStore(folder, { readonly: true })).close();
+      await assert.rejects(openStore(folder, { term: NEWER, id: 'another' }), { code: 'MOUNT_INVALID' });
+      await assert.rejects(openStore(folder, { term: TERM }), { code: 'TERM_REFUSED' });
+      assert.equal(await formatOf(folder), old);
+      await (await openStore(folder, { term: NEWER })).close();
+      assert.equal(await formatOf(folder), FORMAT_VERSION);
+      const store = await openStore(folder, { term: NEWER });
+      await store.setVersioning('enabled');
+      await put(store, 'inline', 'a new version');
+      assert.deepEqual(versionsOf(store, 'inline'), [md5('a new version'), md5('a small body')]);
+      assert.equal(store.version('inline', null)?.etag, md5('a small body'));
       assert.deepEqual((await store.verify()).damaged, []);
       await store.close();
     });
