@@ -264,6 +264,19 @@ export const LIMITS = {
     error: 'MalformedPOSTRequest',
     source: 'ours: fields behind the file are read and ignored, as in S3, up to here',
   },
+  // object lock
+  retentionDaysMax: {
+    value: 36_500,
+    unit: 'count',
+    error: 'InvalidRetentionPeriod',
+    source: 'AWS: Amazon S3 User Guide, Locking objects with Object Lock (default retention)',
+  },
+  retentionYearsMax: {
+    value: 100,
+    unit: 'count',
+    error: 'InvalidRetentionPeriod',
+    source: 'AWS: Amazon S3 User Guide, Locking objects with Object Lock (default retention)',
+  },
   // caches
   signingKeysCached: {
     value: 1024,

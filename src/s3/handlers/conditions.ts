@@ -1,7 +1,8 @@
 // Conditional headers: what If-Match and its relatives mean for a read, a copy source and a write. Pure.
 // Order of evaluation is RFC 9110 §13.2.2, which S3 follows: a true If-Match overrides If-Unmodified-Since, a false
 // If-None-Match overrides If-Modified-Since. Dates have one-second resolution; a date that does not parse is ignored.
-import type { WriteCondition } from '../../store/types.ts';
+import type { ObjectEntry, WriteCondition } from '../../store/types.ts';
+import { invalidArgument, S3Error } from '../errors.ts';
 
 export interface ConditionHeaders {
   readonly ifMatch?: string | undefined;
@@ -107,6 +108,70 @@ export function writeCondition(headers: Headers): WriteCondition | undefined {
     ...(ifMatch === undefined ? {} : { ifMatch: parseEtags(ifMatch) }),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: parseEtags(ifNoneMatch) }),
   };
+}
+
+/** Conditions of a deletion; all must hold. Of an item of DeleteObjects, or of the headers of DeleteObject. */
+export interface RemovalConditions {
+  readonly ifMatch?: readonly string[] | '*';
+  /** Seconds since the epoch. */
+  readonly modifiedSeconds?: number;
+  readonly size?: number;
+}
+
+export function removalConditions(headers: Headers): RemovalConditions {
+  if (headers['if-none-match'] !== undefined) throw new S3Error('NotImplemented');
+  const ifMatch = headers['if-match'];
+  const modified = headers['x-amz-if-match-last-modified-time'];
+  const size = headers['x-amz-if-match-size'];
+  return {
+    ...(ifMatch === undefined ? {} : { ifMatch: parseEtags(ifMatch) }),
+    ...(modified === undefined
+      ? {}
+      : { modifiedSeconds: requireSeconds('x-amz-if-match-last-modified-time', modified) }),
+    ...(size === undefined ? {} : { size: requireSize('x-amz-if-match-size', size) }),
+  };
+}
+
+/** A date in any form that S3 uses. A condition on a deletion that cannot be read is never taken for none. */
+export function requireSeconds(name: string, text: string): number {
+  const value = seconds(text);
+  if (value === null) throw invalidArgument(`${name} is not a date`, name, text);
+  return value;
+}
+
+function requireSize(name: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw invalidArgument(`${name} is not a size`, name, text);
+  return Number(text);
+}
+
+/**
+ * For RemoveRequest.inspect; undefined when there is nothing to check. If-Match asks for the current object, so none, or
+ * a delete marker, is 404 (AWS: How to perform conditional deletes); the other two hold for what is not there. A named
+ * version that is gone is deleted already, whatever the conditions.
+ */
+export function removalInspection(
+  key: string,
+  version: string | null | undefined,
+  conditions: RemovalConditions,
+): ((subject: ObjectEntry | null) => void) | undefined {
+  const { ifMatch, modifiedSeconds, size } = conditions;
+  if (ifMatch === undefined && modifiedSeconds === undefined && size === undefined) return undefined;
+  return (subject) => {
+    const absent = subject === null || subject.deleteMarker;
+    if (ifMatch !== undefined && absent && version === undefined) {
+      throw new S3Error('NoSuchKey', undefined, { fields: { Key: key } });
+    }
+    if (subject === null) return;
+    const failed = failedRemovalCondition(conditions, subject);
+    if (failed) throw new S3Error('PreconditionFailed', undefined, { fields: { Condition: failed } });
+  };
+}
+
+function failedRemovalCondition({ ifMatch, modifiedSeconds, size }: RemovalConditions, subject: ObjectEntry) {
+  if (ifMatch !== undefined && ifMatch !== '*' && !ifMatch.includes(subject.etag)) return 'If-Match';
+  const modified = Math.floor(subject.modifiedMs / 1000);
+  if (modifiedSeconds !== undefined && modified !== modifiedSeconds) return 'x-amz-if-match-last-modified-time';
+  return size !== undefined && subject.size !== size ? 'x-amz-if-match-size' : null;
 }
 
 /** If-Range: true when the range may be used (RFC 9110 §13.1.5). */

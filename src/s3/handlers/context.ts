@@ -6,10 +6,8 @@ import type { Config } from '../../config/types.ts';
 import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Authorizer } from '../access/authorizer.ts';
-import { invalidArgument } from '../errors.ts';
 import { openPayload, type Payload, type PayloadRequest, readWhole } from '../payload/reader.ts';
 import { withHoistedHeaders } from '../sigv4/presigned-query.ts';
-import { queryValue } from '../target.ts';
 import type { S3Request, S3Response } from '../types.ts';
 
 export interface HandlerServices {
@@ -74,13 +72,6 @@ export async function readDocument(
 export function wireHeaders(context: HandlerContext): Readonly<Record<string, string | string[] | undefined>> {
   const { exchange, target } = context.request;
   return withHoistedHeaders(exchange.request.headers, target.query);
-}
-
-/** Buckets here have no versions: the only version of an object is `null`. */
-export function refuseVersions(context: HandlerContext): void {
-  const version = queryValue(context.request.target, 'versionId');
-  if (version === undefined || version === 'null') return;
-  throw invalidArgument('Invalid version id specified', 'versionId', version);
 }
 
 export function httpDate(ms: number): string {

@@ -11,6 +11,7 @@ import { S3Error } from '../errors.ts';
 import { decodeComponent, requireBucketName, requireKey } from '../target.ts';
 import { type BucketDocument, parseBucketDocument, readBucketDocument } from './bucket-document.ts';
 import type { DatasetContext, HandlerServices } from './context.ts';
+import { noSuchVersion, parseVersionId } from './version-id.ts';
 
 export const OBJECT_METHOD = 's3.object';
 
@@ -21,11 +22,18 @@ export interface ByteRange {
 }
 
 /** What a copy needs to know of its source. */
-export type SourceEntry = Pick<ObjectEntry, 'key' | 'size' | 'etag' | 'modifiedMs' | 'partSizes' | 'attributes'>;
+export type SourceEntry = Pick<
+  ObjectEntry,
+  'key' | 'versionId' | 'size' | 'etag' | 'modifiedMs' | 'partSizes' | 'attributes'
+>;
 
 export interface CopySource {
   readonly entry: SourceEntry;
   readonly document: BucketDocument | null;
+  /** As the request named it; undefined = the current one, whatever that is by now. */
+  readonly version: string | null | undefined;
+  /** Versioning is, or was, on in its bucket. */
+  readonly versioned: boolean;
   /** Set when the source is in the dataset that is being written: the store can copy without moving bytes. */
   readonly sameDataset: ObjectEntry | null;
   /** The bytes of the range it was opened with, cut to the size; call once. */
@@ -36,12 +44,14 @@ export interface CopySource {
 export interface SourceName {
   readonly bucket: string;
   readonly key: string;
+  /** Absent = the current one; null = the null version. */
+  readonly version?: string | null;
 }
 
 /** x-amz-copy-source: `[/]bucket/key[?versionId=…]`, percent-encoded once. `wire` is the header as Node shows it. */
 export function parseCopySource(wire: string): SourceName {
   const at = wire.indexOf('?versionId=');
-  const version = at < 0 ? 'null' : wire.slice(at + '?versionId='.length);
+  const version = at < 0 ? undefined : parseVersionId(wire.slice(at + '?versionId='.length));
   let path: string;
   try {
     path = decodeComponent(at < 0 ? wire : wire.slice(0, at), false);
@@ -54,12 +64,24 @@ export function parseCopySource(wire: string): SourceName {
   }
   requireBucketName(bucket);
   requireKey(key);
-  if (version !== 'null') throw new S3Error('InvalidArgument', 'Invalid version id specified');
-  return { bucket, key };
+  return { bucket, key, ...(version === undefined ? {} : { version }) };
 }
 
-function noSuchKey(key: string): S3Error {
+function missing({ key, version }: Pick<SourceName, 'key' | 'version'>): S3Error {
+  if (version !== undefined) return noSuchVersion(key, version);
   return new S3Error('NoSuchKey', undefined, { fields: { Key: key } });
+}
+
+/** The named version, else the current one; null = none. Delete markers only by name. */
+function findSource(store: Store, { key, version }: Pick<SourceName, 'key' | 'version'>): ObjectEntry | null {
+  return version === undefined ? store.head(key) : store.version(key, version);
+}
+
+function markerSource(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    'The source of a copy request may not specifically refer to a delete marker by version id.',
+  );
 }
 
 /** Opens the source with the bytes of `range` (null = all); a range beyond the object gives an empty body. */
@@ -68,7 +90,7 @@ export async function openCopySource(
   name: SourceName,
   range: ByteRange | null,
 ): Promise<CopySource> {
-  if (name.bucket === context.bucket) return sourceIn(context.dataset.store, name.key, range, true, () => undefined);
+  if (name.bucket === context.bucket) return sourceIn(context.dataset.store, name, range, true, () => undefined);
   const { access, self } = context.services;
   const where = access.locate(name.bucket);
   if (where.kind !== 'remote') {
@@ -101,7 +123,7 @@ function ownerElsewhere(error: unknown, self: string): string | null {
 async function openLocal(access: DatasetAccess, name: SourceName, range: ByteRange | null): Promise<CopySource> {
   const held = await access.enter(name.bucket, 'read');
   try {
-    return sourceIn(held.store, name.key, range, false, () => held.release());
+    return sourceIn(held.store, name, range, false, () => held.release());
   } catch (error) {
     held.release();
     throw error;
@@ -110,17 +132,20 @@ async function openLocal(access: DatasetAccess, name: SourceName, range: ByteRan
 
 function sourceIn(
   store: Store,
-  key: string,
+  name: SourceName,
   range: ByteRange | null,
   sameDataset: boolean,
   release: () => void,
 ): CopySource {
-  const entry = store.head(key);
-  if (!entry) throw noSuchKey(key);
+  const entry = findSource(store, name);
+  if (!entry) throw missing(name);
+  if (entry.deleteMarker) throw markerSource();
   let body: Readable | null = null;
   return {
     entry,
     document: readBucketDocument(store),
+    version: name.version,
+    versioned: store.versioning() !== 'off',
     sameDataset: sameDataset ? entry : null,
     body() {
       const cut = cutRange(range, entry.size);
@@ -143,11 +168,16 @@ function cutRange(range: ByteRange | null, size: number): ByteRange | null {
 interface ObjectRequest {
   readonly dataset: string;
   readonly key: string;
+  /** Absent = the current one; null = the null version. */
+  readonly version?: string | null;
   readonly range: ByteRange | null;
 }
 
 interface ObjectHead {
   readonly entry: SourceEntry;
+  readonly versioned?: boolean;
+  /** The named version is a delete marker: the asking node refuses it. */
+  readonly deleteMarker?: boolean;
   readonly document: unknown;
 }
 
@@ -157,17 +187,26 @@ async function openRemote(
   name: SourceName,
   range: ByteRange | null,
 ): Promise<CopySource> {
-  const request: ObjectRequest = { dataset: name.bucket, key: name.key, range };
+  const { bucket, key, version } = name;
+  const request: ObjectRequest = { dataset: bucket, key, ...(version === undefined ? {} : { version }), range };
   const stream = await services.transport.stream(node, OBJECT_METHOD, request).catch((error: unknown) => {
-    throw isZringError(error, 'OBJECT_MISSING') ? noSuchKey(name.key) : error;
+    throw isZringError(error, 'OBJECT_MISSING') ? missing(name) : error;
   });
   const head = stream.head as Partial<ObjectHead> | null;
-  if (typeof head?.entry?.size !== 'number' || typeof head.entry.etag !== 'string') {
+  const known = typeof head?.entry?.size === 'number' && typeof head.entry.etag === 'string';
+  // A node of a release without versions would send the current object instead of the one that was asked for.
+  if (!known || (version !== undefined && (head.entry?.versionId ?? null) !== version)) {
     stream.body.destroy();
     throw new ZringError('PEER_PROTOCOL', `${OBJECT_METHOD}: node ${node} sent an unknown head`, { subject: node });
   }
+  if (head.deleteMarker) {
+    stream.body.destroy();
+    throw markerSource();
+  }
   return {
-    entry: head.entry,
+    entry: { ...head.entry, versionId: head.entry.versionId ?? null },
+    version,
+    versioned: head.versioned ?? false,
     document: parseBucketDocument(head.document),
     sameDataset: null,
     body: () => stream.body,
@@ -183,7 +222,7 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
     calls: {},
     streams: {
       [OBJECT_METHOD]: async (input, _from, signal) => {
-        const { dataset, key, range } = parseObjectRequest(input);
+        const { dataset, key, version, range } = parseObjectRequest(input);
         const held = await access.enter(dataset, 'read');
         let released = false;
         const release = () => {
@@ -191,7 +230,7 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
           released = true;
         };
         try {
-          const entry = held.store.head(key);
+          const entry = findSource(held.store, { key, ...(version === undefined ? {} : { version }) });
           if (!entry) throw new ZringError('OBJECT_MISSING', `no object ${key} in ${dataset}`, { subject: key });
           const cut = cutRange(range, entry.size);
           const body = cut ? held.store.read(entry, cut) : Readable.from([]);
@@ -199,9 +238,11 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
           const abort = () => body.destroy();
           signal.addEventListener('abort', abort, { once: true });
           body.once('close', () => signal.removeEventListener('abort', abort));
-          const { size, etag, modifiedMs, partSizes, attributes } = entry;
+          const { versionId, size, etag, modifiedMs, partSizes, attributes, deleteMarker } = entry;
           const head: ObjectHead = {
-            entry: { key, size, etag, modifiedMs, partSizes, attributes },
+            entry: { key, versionId, size, etag, modifiedMs, partSizes, attributes },
+            versioned: held.store.versioning() !== 'off',
+            ...(deleteMarker ? { deleteMarker } : {}),
             document: readBucketDocument(held.store),
           };
           return { head, body };
@@ -215,12 +256,13 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
 }
 
 function parseObjectRequest(input: unknown): ObjectRequest {
-  const { dataset, key, range } = (input ?? {}) as Partial<ObjectRequest>;
+  const { dataset, key, version, range } = (input ?? {}) as Partial<ObjectRequest>;
   const rangeValid =
     range === null ||
     (Number.isSafeInteger(range?.start) && Number.isSafeInteger(range?.end) && (range?.start ?? -1) >= 0);
-  if (typeof dataset !== 'string' || typeof key !== 'string' || !rangeValid) {
+  const versionValid = version === undefined || version === null || typeof version === 'string';
+  if (typeof dataset !== 'string' || typeof key !== 'string' || !versionValid || !rangeValid) {
     throw new ZringError('PEER_PROTOCOL', `${OBJECT_METHOD}: malformed request`);
   }
-  return { dataset, key, range: range ?? null };
+  return { dataset, key, ...(version === undefined ? {} : { version }), range: range ?? null };
 }

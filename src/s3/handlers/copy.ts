@@ -3,14 +3,13 @@
 import { createHash } from 'node:crypto';
 import { isZringError, ZringError } from '../../common/errors.ts';
 import type { Blob, ObjectEntry, WriteCondition } from '../../store/types.ts';
-import { newObjectAcl } from '../access/acl-requests.ts';
 import { mayAct } from '../authorize.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { type ChecksumAlgorithm, createHasher } from '../payload/checksums.ts';
 import type { S3Response } from '../types.ts';
 import { copyObjectResult, copyPartResult } from '../xml/results.ts';
-import { type ObjectAttributes, readAttributes, type StoredChecksum, storedAttributes, toBag } from './attributes.ts';
+import { type ObjectAttributes, type StoredChecksum, storedAttributes, toBag } from './attributes.ts';
 import { writeBlob } from './body.ts';
 import { checkExpectedOwner } from './bucket-document.ts';
 import { copySourceConditions, evaluateCopySource } from './conditions.ts';
@@ -18,10 +17,11 @@ import { type DatasetContext, wireHeaders } from './context.ts';
 import { type ByteRange, type CopySource, openCopySource, parseCopySource, type SourceName } from './copy-source.ts';
 import { requirePartNumber, requireUpload, uploadAlgorithm } from './multipart.ts';
 import { requestedAlgorithm } from './multipart-checksum.ts';
+import { lockedByDefault, newObjectAttributes } from './new-object.ts';
 import { putCondition } from './object-write.ts';
 import { parseCopyRange } from './ranges.ts';
-import { readTaggingHeader } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
+import { versionText, writtenVersionHeaders } from './version-id.ts';
 
 const XML = { 'content-type': 'application/xml' };
 /** A source that changes between being read and being committed is read again, this often. */
@@ -34,30 +34,30 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
   const name = authorisedSource(context);
   const replace = readDirective(headers['x-amz-metadata-directive'], 'metadata') === 'REPLACE';
   const replaceTags = readDirective(headers['x-amz-tagging-directive'], 'tagging') === 'REPLACE';
-  const newTags = replaceTags ? (readTaggingHeader(headers) ?? {}) : null;
-  if (name.bucket === context.bucket && name.key === context.key && !replace) refuseIdleCopy(headers);
+  if (isItself(context, name) && !replace) refuseIdleCopy(headers);
   const wanted = requestedAlgorithm(headers);
-  const access = newObjectAcl(context);
+  const asked = newObjectAttributes(context);
   for (let attempt = 1; ; attempt++) {
     const source = await openSource(context, name, null);
     try {
       checkSize(source);
-      const tags = newTags ?? storedAttributes(source.entry.attributes).tags ?? {};
-      const attributes = {
-        ...copiedAttributes(context, source, replace),
-        ...access,
-        ...(Object.keys(tags).length > 0 ? { tags } : {}),
-      };
+      const attributes = copiedAttributes(context, source, asked, { replace, replaceTags });
       const entry = source.sameDataset
         ? await copyInside(context, source, source.sameDataset, attributes, wanted, condition)
         : await copyAcross(context, source, attributes, wanted, condition);
-      return copyResponse(entry);
+      return copyResponse(source, entry);
     } catch (error) {
       if (attempt >= ATTEMPTS_MAX || !sourceChanged(context, source, error)) throw error;
     } finally {
       source.close();
     }
   }
+}
+
+/** An older version may be copied onto its own key as it is: that makes it the current one. */
+function isItself(context: DatasetContext, name: SourceName): boolean {
+  if (name.bucket !== context.bucket || name.key !== context.key) return false;
+  return name.version === undefined || context.dataset.store.versioning() === 'off';
 }
 
 /** The read of the source is authorised here, at the destination, by the same credential. */
@@ -112,18 +112,30 @@ function checkSize(source: CopySource): void {
   );
 }
 
-/** Storage class and website redirect are never copied (AWS: CopyObject, "Metadata"); the checksum is decided later. */
-function copiedAttributes(context: DatasetContext, source: CopySource, replace: boolean): ObjectAttributes {
-  const asked = readAttributes(wireHeaders(context));
-  if (replace) return asked;
-  const { headers, meta, latin1 } = storedAttributes(source.entry.attributes);
-  const redirect = asked.headers?.['x-amz-website-redirect-location'];
-  const { 'x-amz-website-redirect-location': _, ...kept } = headers ?? {};
+/**
+ * What the request asks for, with what it leaves to the source. Storage class, website redirect, access and locks are
+ * never copied (AWS: CopyObject, "Metadata"); the checksum is decided later.
+ */
+function copiedAttributes(
+  context: DatasetContext,
+  source: CopySource,
+  asked: ObjectAttributes,
+  { replace, replaceTags }: { readonly replace: boolean; readonly replaceTags: boolean },
+): ObjectAttributes {
+  const { headers, meta, latin1, tags } = storedAttributes(source.entry.attributes);
+  const { tags: askedTags, ...rest } = asked;
+  const newTags = replaceTags ? askedTags : tags;
+  if (!replaceTags && tags) context.authorizer.require('s3:PutObjectTagging', { key: context.key });
+  const tagged = { ...rest, ...(newTags && Object.keys(newTags).length > 0 ? { tags: newTags } : {}) };
+  if (replace) return tagged;
+  const { headers: askedHeaders, meta: _, latin1: __, ...others } = tagged;
+  const redirect = askedHeaders?.['x-amz-website-redirect-location'];
+  const { 'x-amz-website-redirect-location': ___, ...kept } = headers ?? {};
   return {
+    ...others,
     headers: { ...kept, ...(redirect === undefined ? {} : { 'x-amz-website-redirect-location': redirect }) },
     ...(meta ? { meta } : {}),
     ...(latin1 ? { latin1 } : {}),
-    ...(asked.storageClass ? { storageClass: asked.storageClass } : {}),
   };
 }
 
@@ -139,16 +151,17 @@ async function copyInside(
   const { checksum, partChecksums } = storedAttributes(entry.attributes);
   const keeps = wanted === null || wanted === checksum?.algorithm;
   const computed = keeps ? null : await checksumOf(context, source, wanted);
-  const bag = toBag({
+  const all = lockedByDefault(context, {
     ...attributes,
     ...(computed ? { checksum: computed } : checksum ? { checksum } : {}),
     ...(keeps && partChecksums ? { partChecksums } : {}),
   });
   return context.dataset.store.copy({
     source: entry.key,
+    ...(source.version === undefined ? {} : { sourceVersion: source.version }),
     sourceSequence: entry.sequence,
     key: context.key,
-    attributes: bag,
+    attributes: toBag(all),
     ...(condition ? { condition } : {}),
   });
 }
@@ -196,7 +209,7 @@ async function copyAcross(
     key: context.key,
     blob,
     etag,
-    attributes: toBag({ ...attributes, checksum }),
+    attributes: toBag(lockedByDefault(context, { ...attributes, checksum })),
     ...(condition ? { condition } : {}),
   });
 }
@@ -227,10 +240,13 @@ async function transfer(
 
 function sourceChanged(context: DatasetContext, source: CopySource, error: unknown): boolean {
   if (!source.sameDataset || !isZringError(error, 'PRECONDITION_FAILED')) return false;
-  return context.dataset.store.head(source.entry.key)?.sequence !== source.sameDataset.sequence;
+  const { key } = source.entry;
+  const { store } = context.dataset;
+  const now = source.version === undefined ? store.head(key) : store.version(key, source.version);
+  return now?.sequence !== source.sameDataset.sequence;
 }
 
-function copyResponse(entry: ObjectEntry): S3Response {
+function copyResponse(source: CopySource, entry: ObjectEntry): S3Response {
   const { checksum } = storedAttributes(entry.attributes);
   const body = copyObjectResult({
     etag: entry.etag,
@@ -242,7 +258,11 @@ function copyResponse(entry: ObjectEntry): S3Response {
         }
       : {}),
   });
-  return { status: 200, headers: XML, body };
+  return { status: 200, headers: { ...XML, ...sourceHeaders(source), ...writtenVersionHeaders(entry) }, body };
+}
+
+function sourceHeaders({ entry, versioned }: CopySource): Record<string, string> {
+  return versioned ? { 'x-amz-copy-source-version-id': versionText(entry.versionId) } : {};
 }
 
 export async function uploadPartCopy(context: DatasetContext): Promise<S3Response> {
@@ -266,7 +286,7 @@ export async function uploadPartCopy(context: DatasetContext): Promise<S3Respons
       modifiedMs: part.modifiedMs,
       ...(declared ? { checksums: [{ algorithm, value: checksum.value }] } : {}),
     });
-    return { status: 200, headers: XML, body };
+    return { status: 200, headers: { ...XML, ...sourceHeaders(source) }, body };
   } finally {
     source.close();
   }

@@ -1,14 +1,17 @@
 // DeleteObjects: up to 1000 keys in one request, each with its own outcome. Commits run together so that they share
 // flushes; one failed key never fails the others.
+import type { RemoveResult } from '../../store/types.ts';
 import { S3Error, toS3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { algorithmOfHeader } from '../payload/checksums.ts';
 import { requireKey } from '../target.ts';
 import type { S3Response } from '../types.ts';
 import { type DeleteItem, parseDeleteRequest } from '../xml/requests.ts';
 import { type DeletedItem, type DeleteFault, deleteResult } from '../xml/results.ts';
+import { requireDigest } from './body-digest.ts';
+import { type RemovalConditions, requireSeconds } from './conditions.ts';
 import { type DatasetContext, readDocument } from './context.ts';
 import { removeObject } from './object-write.ts';
+import { parseVersionId, versionText } from './version-id.ts';
 
 export async function deleteObjects(context: DatasetContext): Promise<S3Response> {
   requireDigest(context.request.headers);
@@ -23,28 +26,44 @@ export async function deleteObjects(context: DatasetContext): Promise<S3Response
   };
 }
 
-/** A damaged list of names would delete other objects: S3 insists on a digest of the document. */
-function requireDigest(headers: Readonly<Record<string, string>>): void {
-  const given = Object.keys(headers).some((name) => name === 'content-md5' || algorithmOfHeader(name) !== null);
-  if (given || headers['x-amz-trailer'] !== undefined) return;
-  throw new S3Error('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*');
-}
-
 async function removeOne(context: DatasetContext, item: DeleteItem): Promise<DeletedItem | DeleteFault> {
-  const named = { key: item.key, ...(item.versionId === null ? {} : { versionId: item.versionId }) };
+  const { key, versionId } = item;
+  const named = { key, ...(versionId === null ? {} : { versionId }) };
   try {
-    requireKey(item.key);
-    if (item.versionId !== null && item.versionId !== '' && item.versionId !== 'null') {
-      throw new S3Error('NoSuchVersion');
-    }
-    if (item.lastModifiedTime !== null || item.size !== null) {
-      throw new S3Error('NotImplemented', 'Conditions on LastModifiedTime and Size are not implemented');
-    }
-    const ifMatch = item.etag === null ? undefined : item.etag === '*' ? ('*' as const) : [item.etag];
-    await removeObject(context, item.key, ifMatch ? { ifMatch } : undefined);
-    return named;
+    requireKey(key);
+    const version = requestedVersion(versionId);
+    context.authorizer.require(version === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion', { key });
+    return { ...named, ...markerOf(version, await removeObject(context, key, version, itemConditions(item))) };
   } catch (error) {
     const { code, message } = toS3Error(error);
     return { ...named, code, message };
   }
+}
+
+/** S3 answers what cannot be an id with NoSuchVersion here, unlike in a query. */
+function requestedVersion(text: string | null): string | null | undefined {
+  if (text === null || text === '') return undefined;
+  try {
+    return parseVersionId(text);
+  } catch (cause) {
+    throw new S3Error('NoSuchVersion', undefined, { cause });
+  }
+}
+
+function itemConditions(item: DeleteItem): RemovalConditions {
+  return {
+    ...(item.etag === null ? {} : { ifMatch: item.etag === '*' ? ('*' as const) : [item.etag] }),
+    ...(item.lastModifiedTime === null
+      ? {}
+      : { modifiedSeconds: requireSeconds('LastModifiedTime', item.lastModifiedTime) }),
+    ...(item.size === null ? {} : { size: item.size }),
+  };
+}
+
+/** The delete marker that was put on top, or the one that is gone for good. */
+function markerOf(version: string | null | undefined, { removed, marker }: RemoveResult): Partial<DeletedItem> {
+  if (marker) return { deleteMarkerVersionId: versionText(marker.versionId) };
+  return version !== undefined && removed?.deleteMarker
+    ? { deleteMarkerVersionId: versionText(removed.versionId) }
+    : {};
 }

@@ -1,6 +1,5 @@
 // ListObjects (v1), ListObjectsV2 and ListObjectVersions: query in, one ordered page of the store, document out.
-// A bucket here has no versions, so its version list is its objects under the version id `null`.
-import type { ListResult, ObjectEntry } from '../../store/types.ts';
+import type { ListResult, ListVersionsResult, ObjectEntry } from '../../store/types.ts';
 import { objectOwners } from '../access/acl-ownership.ts';
 import { invalidArgument } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -16,8 +15,7 @@ import {
 import { storedAttributes } from './attributes.ts';
 import type { DatasetContext } from './context.ts';
 import { decodeToken, encodeToken, readEncodingType, readLimit } from './page-query.ts';
-
-const NULL_VERSION = 'null';
+import { parseVersionId, versionText } from './version-id.ts';
 
 interface ListQuery {
   readonly prefix: string;
@@ -111,20 +109,35 @@ export async function listObjectVersions(context: DatasetContext): Promise<S3Res
     const message = 'A version-id marker cannot be specified without a key marker.';
     throw invalidArgument(message, 'version-id-marker', versionIdMarker);
   }
-  const page = readPage(context, query, keyMarker);
+  const page = readVersionsPage(context, query, keyMarker, versionIdMarker);
   const owner = owners(context);
   return xml(
     listVersionsResult({
-      ...common(context, query, page),
+      bucket: context.bucket,
+      ...query,
+      isTruncated: page.next !== null,
+      commonPrefixes: page.commonPrefixes,
       keyMarker,
       versionIdMarker,
-      nextKeyMarker: page.next,
-      nextVersionIdMarker: page.next === null ? null : NULL_VERSION,
-      versions: page.entries.map((entry) => ({
+      nextKeyMarker: page.next?.key ?? null,
+      nextVersionIdMarker: page.next?.version === undefined ? null : versionText(page.next.version),
+      versions: page.versions.map(({ entry, isLatest }) => ({
         ...listed(entry, owner(entry)),
-        versionId: NULL_VERSION,
-        isLatest: true,
+        versionId: versionText(entry.versionId),
+        isLatest,
+        deleteMarker: entry.deleteMarker,
       })),
     }),
   );
+}
+
+function readVersionsPage(
+  context: DatasetContext,
+  { prefix, delimiter, maxKeys }: ListQuery,
+  afterKey: string,
+  versionIdMarker: string,
+): ListVersionsResult {
+  const afterVersion = versionIdMarker === '' ? {} : { afterVersion: parseVersionId(versionIdMarker) };
+  if (maxKeys === 0) return { versions: [], commonPrefixes: [], next: null };
+  return context.dataset.store.listVersions({ prefix, delimiter, afterKey, ...afterVersion, limit: maxKeys });
 }

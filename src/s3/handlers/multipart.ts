@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { isZringError } from '../../common/errors.ts';
 import type { PartInfo, UploadInfo } from '../../store/types.ts';
 import { objectOwners } from '../access/acl-ownership.ts';
-import { newObjectAcl } from '../access/acl-requests.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { algorithmOfHeader, type ChecksumAlgorithm, checksumHeader } from '../payload/checksums.ts';
@@ -18,11 +17,12 @@ import {
   listPartsResult,
   type Owner,
 } from '../xml/results.ts';
-import { type ObjectAttributes, readAttributes, type StoredChecksum, storedAttributes, toBag } from './attributes.ts';
+import { type ObjectAttributes, type StoredChecksum, storedAttributes, toBag } from './attributes.ts';
 import { receiveBlob } from './body.ts';
 import { ownerOf } from './bucket-document.ts';
 import { compositeChecksum, fullObjectChecksum, type PartChecksum } from './checksum-combine.ts';
-import { type DatasetContext, openBody, quoted, readDocument, wireHeaders } from './context.ts';
+import { requireSeconds } from './conditions.ts';
+import { type DatasetContext, openBody, quoted, readDocument } from './context.ts';
 import {
   checkPartChecksums,
   claimedChecksum,
@@ -31,10 +31,11 @@ import {
   partChecksums,
   UNDECLARED,
 } from './multipart-checksum.ts';
+import { lockedByDefault, newObjectAttributes, requireDigestWhenLocked } from './new-object.ts';
 import { putCondition } from './object-write.ts';
 import { readEncodingType, readLimit } from './page-query.ts';
-import { readTaggingHeader } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
+import { writtenVersionHeaders } from './version-id.ts';
 
 const XML = { 'content-type': 'application/xml' };
 
@@ -53,9 +54,8 @@ export async function createMultipartUpload(context: DatasetContext): Promise<S3
   const { headers, auth } = context.request;
   refuseUnsupported(headers);
   const checksum = declaredChecksum(headers);
-  const tags = readTaggingHeader(headers);
   const attributes: UploadAttributes = {
-    object: { ...readAttributes(wireHeaders(context)), ...newObjectAcl(context), ...(tags ? { tags } : {}) },
+    object: newObjectAttributes(context),
     initiator: ownerOf(auth.identity),
     ...(checksum ? { checksum } : {}),
   };
@@ -95,6 +95,7 @@ export async function uploadPart(context: DatasetContext): Promise<S3Response> {
   refuseUnsupported(context.request.headers);
   const upload = requireUpload(context);
   const { store } = context.dataset;
+  requireDigestWhenLocked(context, uploadAttributes(upload).object ?? {}, 'Put Part');
   const payload = openBody(context, {
     bytesMax: LIMITS.partBytesMax.value,
     defaultChecksum: null,
@@ -111,6 +112,11 @@ export async function uploadPart(context: DatasetContext): Promise<S3Response> {
 
 export async function abortMultipartUpload(context: DatasetContext): Promise<S3Response> {
   const upload = requireUpload(context);
+  const initiated = context.request.headers['x-amz-if-match-initiated-time'];
+  if (initiated !== undefined) {
+    const seconds = requireSeconds('x-amz-if-match-initiated-time', initiated);
+    if (Math.floor(upload.createdMs / 1000) !== seconds) throw new S3Error('PreconditionFailed');
+  }
   await context.dataset.store.abortUpload(upload.id, context.key);
   return { status: 204 };
 }
@@ -217,7 +223,7 @@ export async function completeMultipartUpload(context: DatasetContext): Promise<
       key: context.key,
       parts: named.map(({ number, etag }) => ({ number, etag })),
       partBytesMin: LIMITS.partBytesMin.value,
-      finish: (upload, parts) => finishUpload(uploadAttributes(upload), parts, named, headers),
+      finish: (upload, parts) => finishUpload(context, uploadAttributes(upload), parts, named),
       ...(condition ? { condition } : {}),
     })
     .catch((error: unknown) => {
@@ -237,7 +243,7 @@ export async function completeMultipartUpload(context: DatasetContext): Promise<
         }
       : {}),
   });
-  return { status: 200, headers: XML, body };
+  return { status: 200, headers: { ...XML, ...writtenVersionHeaders(entry) }, body };
 }
 
 /** Checksum headers of this request speak of the finished object, not of the document that is its body. */
@@ -253,11 +259,12 @@ function objectLocation(context: DatasetContext): string {
 
 /** Runs inside the commit: what it throws leaves the upload as it was. */
 function finishUpload(
+  context: DatasetContext,
   upload: UploadAttributes,
   parts: readonly PartInfo[],
   named: readonly CompletedPart[],
-  headers: Readonly<Record<string, string>>,
 ): { etag: string; attributes: Record<string, unknown> } {
+  const { headers } = context.request;
   checkObjectSize(parts, headers['x-amz-mp-object-size']);
   const declared = upload.checksum ?? UNDECLARED;
   const checksum = objectChecksum(declared, parts);
@@ -269,7 +276,7 @@ function finishUpload(
     ...(checksum ? { checksum } : {}),
     ...(values.every((value): value is string => value !== undefined) ? { partChecksums: values } : {}),
   };
-  return { etag: multipartEtag(parts), attributes: toBag(attributes) };
+  return { etag: multipartEtag(parts), attributes: toBag(lockedByDefault(context, attributes)) };
 }
 
 /** md5 of the parts' binary md5s, and their number. */

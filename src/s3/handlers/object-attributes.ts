@@ -5,14 +5,13 @@ import { LIMITS } from '../limits.ts';
 import type { S3Response } from '../types.ts';
 import { type AttributesResult, objectAttributesResult } from '../xml/object-attributes.ts';
 import { storedAttributes } from './attributes.ts';
-import { type DatasetContext, httpDate, refuseVersions } from './context.ts';
-import { requireObject } from './object-read.ts';
+import { type DatasetContext, httpDate } from './context.ts';
+import { readVersionHeaders, requireObject } from './version-id.ts';
 
 const NAMES = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize'] as const;
 type AttributeName = (typeof NAMES)[number];
 
 export async function getObjectAttributes(context: DatasetContext): Promise<S3Response> {
-  refuseVersions(context);
   const wanted = readNames(context.request.headers['x-amz-object-attributes']);
   const entry = requireObject(context);
   const { checksum, storageClass } = storedAttributes(entry.attributes);
@@ -24,7 +23,11 @@ export async function getObjectAttributes(context: DatasetContext): Promise<S3Re
     storageClass: has('StorageClass') ? (storageClass ?? 'STANDARD') : null,
     size: has('ObjectSize') ? entry.size : null,
   });
-  const headers = { 'content-type': 'application/xml', 'last-modified': httpDate(entry.modifiedMs) };
+  const headers = {
+    'content-type': 'application/xml',
+    'last-modified': httpDate(entry.modifiedMs),
+    ...readVersionHeaders(context.dataset.store, entry),
+  };
   return { status: 200, headers, body };
 }
 

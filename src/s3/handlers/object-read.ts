@@ -7,9 +7,11 @@ import { queryValue } from '../target.ts';
 import type { S3Response, Target } from '../types.ts';
 import { attributeHeaders, checksumHeaders, storedAttributes } from './attributes.ts';
 import { evaluateRead, rangeStillValid, requestConditions } from './conditions.ts';
-import { type DatasetContext, httpDate, quoted, refuseVersions } from './context.ts';
+import { type DatasetContext, httpDate, quoted } from './context.ts';
+import { lockHeaders } from './lock-rules.ts';
 import { partRange, resolveRange } from './ranges.ts';
 import { tagCountHeader } from './tagging.ts';
+import { readVersionHeaders, requireObject } from './version-id.ts';
 
 /** Which bytes go out, and as what. `end` is inclusive; null = an empty body. */
 interface Selection {
@@ -43,7 +45,6 @@ type Answer =
   | { readonly entry: ObjectEntry; readonly response: null; readonly selection: Selection };
 
 function answer(context: DatasetContext): Answer {
-  refuseVersions(context);
   const entry = requireObject(context);
   const { headers } = context.request;
   const verdict = evaluateRead(requestConditions(headers), entry);
@@ -51,21 +52,19 @@ function answer(context: DatasetContext): Answer {
     throw new S3Error('PreconditionFailed', undefined, { fields: { Condition: verdict.condition } });
   }
   if (verdict.kind === 'not-modified') {
-    return { entry, response: { status: 304, headers: notModifiedHeaders(entry) }, selection: null };
+    return { entry, response: { status: 304, headers: notModifiedHeaders(context, entry) }, selection: null };
   }
   return { entry, response: null, selection: select(context, entry) };
 }
 
-export function requireObject(context: DatasetContext): ObjectEntry {
-  const entry = context.dataset.store.head(context.key);
-  if (!entry) throw new S3Error('NoSuchKey', undefined, { fields: { Key: context.key } });
-  return entry;
-}
-
 /** What a 200 would have said and a cache must refresh (RFC 9110 §15.4.5). */
-function notModifiedHeaders(entry: ObjectEntry): Record<string, string> {
+function notModifiedHeaders(context: DatasetContext, entry: ObjectEntry): Record<string, string> {
   const stored = attributeHeaders(storedAttributes(entry.attributes));
-  const out: Record<string, string> = { etag: quoted(entry.etag), 'last-modified': httpDate(entry.modifiedMs) };
+  const out: Record<string, string> = {
+    etag: quoted(entry.etag),
+    'last-modified': httpDate(entry.modifiedMs),
+    ...readVersionHeaders(context.dataset.store, entry),
+  };
   for (const name of ['cache-control', 'expires'] as const) {
     const value = stored[name];
     if (value !== undefined) out[name] = value;
@@ -128,6 +127,8 @@ function entryHeaders(context: DatasetContext, entry: ObjectEntry, selection: Se
   const length = selection.range ? selection.range.end - selection.range.start + 1 : 0;
   return {
     ...attributeHeaders(attributes),
+    ...readVersionHeaders(context.dataset.store, entry),
+    ...shownLock(context, entry),
     ...tagCountHeader(context, entry),
     ...responseOverrides(context.request.target),
     ...(context.request.headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED'
@@ -139,6 +140,17 @@ function entryHeaders(context: DatasetContext, entry: ObjectEntry, selection: Se
     etag: quoted(entry.etag),
     'last-modified': httpDate(entry.modifiedMs),
   };
+}
+
+/** Locks are told to who may read them; who may read an object need not know how long it is kept. */
+function shownLock(context: DatasetContext, entry: ObjectEntry): Record<string, string> {
+  const { retention, legalHold } = storedAttributes(entry.attributes);
+  const resource = { key: entry.key, entry };
+  const { authorizer } = context;
+  return lockHeaders({
+    retention: retention && authorizer.allows('s3:GetObjectRetention', resource) ? retention : undefined,
+    legalHold: legalHold !== undefined && authorizer.allows('s3:GetObjectLegalHold', resource) ? legalHold : undefined,
+  });
 }
 
 /** A checksum goes out only with the bytes it is of, or a client would compare it with others. */

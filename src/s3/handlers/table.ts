@@ -2,14 +2,7 @@
 // `built` in ../operation.ts and a row here. `delete` enters even when storage is full, for it makes room.
 import type { ImplementedOperation } from '../operation.ts';
 import { getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl } from './acl.ts';
-import {
-  createBucket,
-  deleteBucket,
-  getBucketLocation,
-  getBucketVersioning,
-  headBucket,
-  listBuckets,
-} from './buckets.ts';
+import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts';
 import type { HandlerRow } from './context.ts';
 import { copyObject, uploadPartCopy } from './copy.ts';
 import { deleteBucketCors, getBucketCors, putBucketCors } from './cors.ts';
@@ -59,7 +52,7 @@ import {
   putBucketTagging,
   putObjectTagging,
 } from './tagging.ts';
-import { putBucketVersioning } from './versioning.ts';
+import { getBucketVersioning, putBucketVersioning } from './versioning.ts';
 
 export const HANDLERS: Readonly<Record<ImplementedOperation, HandlerRow>> = {
   ListBuckets: { gate: 'none', run: listBuckets },

@@ -8,7 +8,7 @@ import type { DatasetContext, HandlerContext } from './context.ts';
 export const NULL_VERSION = 'null';
 
 /** What a store may have given out; anything else was never an id. */
-const VERSION_ID = /^[A-Za-z0-9._-]{1,128}$/;
+const VERSION_ID = /^[0-9a-f]{32}$/;
 
 export function versionText(versionId: string | null): string {
   return versionId ?? NULL_VERSION;

@@ -246,6 +246,8 @@ function copyDocument(name: string, result: CopyResult): string {
 export interface DeletedItem {
   readonly key: string;
   readonly versionId?: string | null;
+  /** Of the delete marker that was made, or removed for good. */
+  readonly deleteMarkerVersionId?: string;
 }
 
 export interface DeleteFault {
@@ -263,7 +265,15 @@ export function deleteResult(result: {
 }): string {
   const deleted = result.quiet
     ? []
-    : result.deleted.map((item) => node('Deleted', leaf('Key', item.key), leaf('VersionId', item.versionId)));
+    : result.deleted.map((item) =>
+        node(
+          'Deleted',
+          leaf('Key', item.key),
+          leaf('VersionId', item.versionId),
+          item.deleteMarkerVersionId === undefined ? '' : leaf('DeleteMarker', true),
+          leaf('DeleteMarkerVersionId', item.deleteMarkerVersionId),
+        ),
+      );
   const errors = result.errors.map((item) =>
     node(
       'Error',
