@@ -1,6 +1,8 @@
 // What the S3 layer and the router may ask of ownership. The only door to a store: nobody else opens one for serving.
 import type { OwnershipRecord } from '../cluster/record.ts';
+import type { StorageSettings } from '../dataset/driver.ts';
 import type { Store } from '../store/types.ts';
+import type { StorageDescription } from './dataset-storage.ts';
 
 /** Where a request for a dataset should go, as this node knows it now. Never a guess: a target, or a reason. */
 export type Whereabouts =
@@ -19,12 +21,18 @@ export interface HeldDataset {
   readonly createdMs: number;
   /** Aborted when the dataset is taken away (a handoff that waited very long, a deposed copy): end the request. */
   readonly signal?: AbortSignal;
+  /** The file system keeps it under AES with keys of 256 bits. Absent = false. */
+  readonly encrypted?: boolean;
+  /** Errors: QUOTA_EXCEEDED when a body of so many bytes would not be taken now. Absent = any would. */
+  requireRoom?(bytes: number): Promise<void>;
   release(): void;
 }
 
 export interface CreateOptions {
   /** Kept with the dataset for its whole life, wherever it moves; opaque to everything below S3. Short printable ASCII. */
   readonly creator?: string;
+  /** The store keeps versions from the start; in place before the dataset can be seen. */
+  readonly versioning?: 'enabled';
 }
 
 export interface DatasetAccess {
@@ -36,7 +44,7 @@ export interface DatasetAccess {
    * Enters the gate of a dataset that this node owns, opening its store when needed.
    * Waits briefly when the gate is closing. Errors: NOT_OWNER (with NotOwnerDetails), DATASET_BUSY,
    * DATASET_UNAVAILABLE, DATASET_MISSING, CATALOG_INCOMPLETE, STORAGE_UNAVAILABLE, STORAGE_FULL (mode 'write' below
-   * minFree).
+   * minFree), QUOTA_EXCEEDED (mode 'write').
    */
   enter(dataset: string, mode: 'read' | 'write' | 'delete'): Promise<HeldDataset>;
   /** At the home only (else NOT_OWNER). DATASET_EXISTS carries the record in details. */
@@ -50,4 +58,11 @@ export interface DatasetAccess {
     /** Nodes whose datasets may be missing from the list, when that is known. */
     readonly missing?: readonly string[];
   };
+}
+
+/** Storage settings of datasets that this node owns. Errors of both: those of `enter`, DATASET_NOT_FOUND. */
+export interface StorageDesk {
+  /** Also CONFIG_REFUSED, with what this storage does accept; then nothing was changed. */
+  configure(dataset: string, change: Partial<StorageSettings>): Promise<StorageDescription>;
+  describe(dataset: string): Promise<StorageDescription>;
 }

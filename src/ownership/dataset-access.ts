@@ -97,12 +97,14 @@ export class LocalAccess implements DatasetAccess {
       await this.#whenOpen(runner);
       // Seen and entered in one turn of the event loop: a drain that begins now finds us inside.
       const held = this.#hold(runner, mode);
-      if (held) return held;
+      if (!held) continue;
+      await admitted(runner, held, mode);
+      return held;
     }
   }
 
   #hold(runner: DatasetRunner, mode: EnterMode): HeldDataset | null {
-    const { store, state, gate, dataset } = runner;
+    const { store, state, gate, dataset, storage } = runner;
     if (!store || !state.copy || runner.verdict.kind !== 'open') return null;
     const hold = gate.enter(mode);
     runner.lastUsedMs = this.#deps.clock.monotonicMs();
@@ -114,6 +116,8 @@ export class LocalAccess implements DatasetAccess {
       store,
       createdMs: state.copy.createdMs,
       signal: hold.controller.signal,
+      encrypted: /^aes-256-/.test(storage?.encryption ?? ''),
+      requireRoom: async (bytes) => storage?.meter.requireRoom(bytes),
       release() {
         if (released) return;
         released = true;
@@ -168,7 +172,7 @@ export class LocalAccess implements DatasetAccess {
   async create(
     dataset: string,
     documents: Record<string, unknown>,
-    { creator }: CreateOptions = {},
+    { creator, versioning }: CreateOptions = {},
   ): Promise<OwnershipRecord> {
     const { self, map, coordinator, clock, storage, newId } = this.#deps;
     if (!isDatasetName(dataset) || isStagingName(dataset)) {
@@ -191,7 +195,7 @@ export class LocalAccess implements DatasetAccess {
     const id = newId();
     const made = await runner.request(
       (request) => ({ on: 'create', request, id, createdMs: clock.wallMs(), creator: creator ?? null }),
-      documents,
+      { documents, ...(versioning ? { versioning } : {}) },
     );
     return made as OwnershipRecord;
   }
@@ -225,5 +229,15 @@ export class LocalAccess implements DatasetAccess {
     if (home === null || home === self) return;
     this.#awayToldMs.set(dataset, nowMs);
     this.#deps.onAway(dataset, home);
+  }
+}
+
+/** Whoever the quota keeps out has not been inside. */
+async function admitted(runner: DatasetRunner, held: HeldDataset, mode: EnterMode): Promise<void> {
+  try {
+    await runner.storage?.admit(mode);
+  } catch (error) {
+    held.release();
+    throw error;
   }
 }

@@ -1,8 +1,9 @@
 // Effects of the ownership machine on the dataset itself: properties, store, seal, rename. Each returns its completion
 // event; a failure is an event too. Owns nothing; the runner calls it with nothing else at work on this dataset.
-import { ZringError } from '../common/errors.ts';
-import type { Store } from '../store/types.ts';
+import { isZringError, ZringError } from '../common/errors.ts';
+import type { OpenStoreOptions, Store } from '../store/types.ts';
 import { copyProperties, formatState, parseCopy, setAsideName } from './copy-properties.ts';
+import { DatasetStorage } from './dataset-storage.ts';
 import { failureOf } from './peer-messages.ts';
 import type { DatasetRunner } from './runner.ts';
 import { finalName, HOLD_TAG } from './snapshot-names.ts';
@@ -84,13 +85,15 @@ async function reload(runner: DatasetRunner): Promise<Event> {
 
 async function createCopy(runner: DatasetRunner, copy: Copy, request: string): Promise<Event> {
   const { driver, stores, cluster, clock } = runner.deps;
-  const documents = Object.entries(runner.documentsOf(request));
+  const { documents, versioning } = runner.contentOf(request);
+  const named = Object.entries(documents);
   await driver.create(runner.dataset, copyProperties(runner.dataset, cluster, copy), async (folder) => {
     await stores.create(folder, { id: copy.id, nowMs: copy.createdMs });
-    if (documents.length === 0) return;
+    if (named.length === 0 && !versioning) return;
     const store = await stores.open(folder, { id: copy.id, term: copy.term, nowMs: () => clock.wallMs() });
     try {
-      for (const [name, value] of documents) await store.setDocument(name, value);
+      for (const [name, value] of named) await store.setDocument(name, value);
+      if (versioning) await store.setVersioning(versioning);
     } finally {
       await store.close();
     }
@@ -99,11 +102,34 @@ async function createCopy(runner: DatasetRunner, copy: Copy, request: string): P
 }
 
 async function openStore(runner: DatasetRunner, effect: Effect & { do: 'open-store' }): Promise<Event> {
-  const { driver, stores, clock } = runner.deps;
-  const { path } = await driver.open(runner.dataset, { id: effect.id, readonly: false });
-  const options = { id: effect.id, term: effect.term, guard: runner.guard, nowMs: () => clock.wallMs() };
-  runner.store = await stores.open(path, options);
+  const { driver, clock, logger } = runner.deps;
+  const { dataset } = runner;
+  const { path, encryption } = await driver.open(dataset, { id: effect.id, readonly: false });
+  const storage = new DatasetStorage({ dataset, driver, logger, nowMs: () => clock.monotonicMs() }, encryption);
+  const options = {
+    id: effect.id,
+    term: effect.term,
+    guard: runner.guard,
+    nowMs: () => clock.wallMs(),
+    room: (sizeHint: number | null) => storage.meter.openBody(sizeHint),
+  };
+  const store = await openWithRoom(runner, path, options);
+  await storage.load(store);
+  runner.storage = storage;
+  runner.store = store;
   return { on: 'store-opened', term: effect.term };
+}
+
+/** Opening writes; a dataset that is full to the file system's own limit is let beyond it, until its settings are applied. */
+async function openWithRoom(runner: DatasetRunner, path: string, options: OpenStoreOptions): Promise<Store> {
+  const { driver, stores } = runner.deps;
+  try {
+    return await stores.open(path, options);
+  } catch (error) {
+    if (!isZringError(error, 'QUOTA_EXCEEDED')) throw error;
+    await driver.configure(runner.dataset, { quotaBytes: null });
+    return stores.open(path, options);
+  }
 }
 
 async function closeStore(runner: DatasetRunner): Promise<Event> {
@@ -152,6 +178,8 @@ async function seal(runner: DatasetRunner, effect: Effect & { do: 'seal' }): Pro
     runner.fence();
     await takeStore(runner)?.close();
     await driver.setReadonly(dataset, true);
+    // What is handed over reserves nothing here any more, and its last snapshot must not fail for want of room.
+    await driver.configure(dataset, { reservationBytes: null });
     await driver.close(dataset);
     const snapshot = await driver.snapshot(dataset, finalName(effect.term, salt()));
     await driver.hold(dataset, snapshot.name, HOLD_TAG);

@@ -14,6 +14,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import { parseCopy } from './copy-properties.ts';
 import { runDiskEffect } from './disk-effects.ts';
+import type { DatasetStorage } from './dataset-storage.ts';
 import type { FenceBook } from './fence-book.ts';
 import { Gate } from './gate.ts';
 import { type Gate as GateVerdict, gateOf, mayCommit } from './gate-state.ts';
@@ -51,6 +52,12 @@ export interface RunnerDeps {
   readonly onLeftover: (name: string) => void;
 }
 
+/** What a new dataset holds before anybody can see it. */
+export interface NewContent {
+  readonly documents: Record<string, unknown>;
+  readonly versioning?: 'enabled';
+}
+
 export class DatasetRunner {
   readonly dataset: string;
   readonly gate: Gate;
@@ -61,12 +68,14 @@ export class DatasetRunner {
   #fenced = false;
   #disk: Promise<void> = Promise.resolve();
   #requests = new Map<string, (answer: Answer) => void>();
-  #documents = new Map<string, Record<string, unknown>>();
+  #contents = new Map<string, NewContent>();
   #pull: { run: number; controller: AbortController } | null = null;
   #watchers: (() => void)[] = [];
   #inFlight = 0;
   #stopped = false;
   lastUsedMs = 0;
+  /** Of the open store. */
+  storage: DatasetStorage | null = null;
 
   constructor(deps: RunnerDeps, dataset: string, copy: Copy | null) {
     this.deps = deps;
@@ -184,13 +193,13 @@ export class DatasetRunner {
   }
 
   /** Sends an event that carries a request and waits for the machine's answer. */
-  request(make: (request: string) => Event, documents?: Record<string, unknown>): Promise<unknown> {
+  request(make: (request: string) => Event, content?: NewContent): Promise<unknown> {
     if (this.#stopped) return Promise.reject(new ZringError('SHUTTING_DOWN', 'this node is stopping'));
     const request = this.deps.salt();
     return new Promise((resolve, reject) => {
-      if (documents) this.#documents.set(request, documents);
+      if (content) this.#contents.set(request, content);
       this.#requests.set(request, (answer) => {
-        this.#documents.delete(request);
+        this.#contents.delete(request);
         if (answer.ok) resolve(answer.value);
         else reject(toError(answer.failure, this.dataset));
       });
@@ -198,8 +207,8 @@ export class DatasetRunner {
     });
   }
 
-  documentsOf(request: string): Record<string, unknown> {
-    return this.#documents.get(request) ?? {};
+  contentOf(request: string): NewContent {
+    return this.#contents.get(request) ?? { documents: {} };
   }
 
   /** Resolves at the next change of state, or false after the time. */

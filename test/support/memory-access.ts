@@ -79,7 +79,7 @@ export class MemoryAccess implements DatasetAccess {
   async create(
     dataset: string,
     documents: Record<string, unknown>,
-    { creator = null }: { creator?: string | null } = {},
+    { creator = null, versioning }: { creator?: string | null; versioning?: 'enabled' } = {},
   ): Promise<OwnershipRecord> {
     const existing = this.catalog.records.get(dataset);
     if (existing) throw new ZringError('DATASET_EXISTS', `${dataset} exists`, { subject: dataset, details: existing });
@@ -104,6 +104,7 @@ export class MemoryAccess implements DatasetAccess {
     await createStore(path, { id });
     const store = await this.#open(dataset);
     for (const [name, value] of Object.entries(documents)) await store.setDocument(name, value);
+    if (versioning) await store.setVersioning(versioning);
     return record;
   }
 

@@ -14,9 +14,11 @@ import { parseCreateBucketRequest } from '../xml/requests.ts';
 import { listBucketsResult, locationResult } from '../xml/results.ts';
 import { BUCKET_DOCUMENT, bucketDocument, checkExpectedOwner, ownerOf, readBucketDocument } from './bucket-document.ts';
 import { type DatasetContext, type HandlerContext, readDocument } from './context.ts';
+import { type LockDocument, OBJECT_LOCK_DOCUMENT, readLockDocument } from './lock-rules.ts';
 import { decodeToken, encodeToken } from './page-query.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
+const LOCK_HEADER = 'x-amz-bucket-object-lock-enabled';
 const XML = { 'content-type': 'application/xml' };
 /** The region in which S3 takes a repeated CreateBucket of one's own bucket for a success. */
 const FORGIVING_REGION = 'us-east-1';
@@ -91,14 +93,20 @@ export async function createBucket(context: HandlerContext): Promise<S3Response>
   const { region } = config().cluster;
   checkLocation(await readDocument(context, LIMITS.configurationBytesMax.value), region);
   const document = bucketDocument(auth.identity, region);
-  const documents = { [BUCKET_DOCUMENT]: document, ...newBucketDocuments(auth.identity, headers, config()) };
+  const lock = wantsLock(headers);
+  const documents = {
+    [BUCKET_DOCUMENT]: document,
+    ...newBucketDocuments(auth.identity, headers, config()),
+    ...(lock ? { [OBJECT_LOCK_DOCUMENT]: { enabled: true } satisfies LockDocument } : {}),
+  };
   const created = { status: 200, headers: { location: `/${context.bucket}` }, body: '' };
   if (access.locate(context.bucket).kind === 'local') {
     await recreate(context, region);
     return created;
   }
   try {
-    await access.create(context.bucket, documents, { creator: document.owner.id });
+    const options = { creator: document.owner.id, ...(lock ? { versioning: 'enabled' as const } : {}) };
+    await access.create(context.bucket, documents, options);
   } catch (error) {
     if (!isZringError(error, 'DATASET_EXISTS')) throw error;
     // Whose it is, only its owner can tell: the next attempt is routed there.
@@ -107,6 +115,13 @@ export async function createBucket(context: HandlerContext): Promise<S3Response>
     await recreate(context, region);
   }
   return created;
+}
+
+function wantsLock(headers: Readonly<Record<string, string>>): boolean {
+  const text = headers[LOCK_HEADER]?.trim().toLowerCase();
+  if (text === undefined || text === 'false') return false;
+  if (text === 'true') return true;
+  throw invalidArgument(`${LOCK_HEADER} is true or false`, LOCK_HEADER, text);
 }
 
 function checkLocation(document: Buffer, region: string): void {
@@ -126,7 +141,9 @@ async function recreate(context: HandlerContext, region: string): Promise<void> 
     const fields = { BucketName: context.bucket };
     const owner = readBucketDocument(held.store)?.owner;
     if (owner?.id !== identity.canonicalId) throw new S3Error('BucketAlreadyExists', undefined, { fields });
-    if (region !== FORGIVING_REGION) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { fields });
+    // A lock that was asked for and is not there would be a wrong success.
+    const lockMissing = wantsLock(context.request.headers) && !readLockDocument(held.store);
+    if (region !== FORGIVING_REGION || lockMissing) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { fields });
     acl = recreatedBucketAcl(held.store, owner, context.request.headers, config());
   } finally {
     held.release();
