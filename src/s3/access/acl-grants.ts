@@ -38,22 +38,44 @@ export function readGrantHeaders(headers: Headers): readonly ClaimedGrant[] | nu
   );
 }
 
-/** `id="…"`; the quotes may be left out where the value has no comma. Sticky: each match ends the one before. */
-const GRANTEE = /\s*(?:(id|uri|emailAddress)\s*=\s*(?:"([^"]*)"|([^",]*?))\s*)?(,|$)/giy;
 const BY = { id: 'id', uri: 'uri', emailaddress: 'emailAddress' } as const;
 
+/** `id="…", uri=…`: the quotes may be left out where the value has no comma. No pattern, for the text may be long. */
 function readGrantees(header: string, text: string): Omit<ClaimedGrant, 'permission'>[] {
   const found: Omit<ClaimedGrant, 'permission'>[] = [];
-  GRANTEE.lastIndex = 0;
-  for (;;) {
-    const match = GRANTEE.exec(text);
-    if (match === null) throw invalidArgument('Argument format not recognized', header, text);
-    const [, type, quoted, plain, end] = match;
-    if (type !== undefined) {
-      found.push({ by: BY[type.toLowerCase() as keyof typeof BY], value: (quoted ?? plain ?? '').trim() });
-    }
-    if (end === '') return found;
+  for (const item of splitOutsideQuotes(text)) {
+    const at = item.indexOf('=');
+    const type = item.slice(0, Math.max(at, 0)).trim().toLowerCase();
+    const value = unquoted(item.slice(at + 1).trim());
+    if (!isNamedBy(type) || value === null) throw invalidArgument('Argument format not recognized', header, text);
+    found.push({ by: BY[type], value });
   }
+  return found;
+}
+
+function isNamedBy(type: string): type is keyof typeof BY {
+  return Object.hasOwn(BY, type);
+}
+
+/** Empty items are none. A quote that is not closed reaches to the end, and is refused with its item. */
+function splitOutsideQuotes(text: string): string[] {
+  const items: string[] = [];
+  let start = 0;
+  let quoted = false;
+  for (let at = 0; at <= text.length; at++) {
+    if (text[at] === '"') quoted = !quoted;
+    if (at < text.length && (quoted || text[at] !== ',')) continue;
+    const item = text.slice(start, at).trim();
+    if (item !== '') items.push(item);
+    start = at + 1;
+  }
+  return items;
+}
+
+/** null when quotes stand anywhere but around it. */
+function unquoted(value: string): string | null {
+  const inner = value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
+  return inner.includes('"') ? null : inner.trim();
 }
 
 /** Whom grants may name: the users of the configuration, and those who own the bucket or the object anyway. */

@@ -8,7 +8,7 @@ import type { DatasetContext } from '../handlers/context.ts';
 import type { Identity } from '../types.ts';
 import { parseAccessControlPolicy } from '../xml/acl.ts';
 import type { Owner } from '../xml/results.ts';
-import { GROUPS, isAnonymous, isDefaultAcl, isPublicAcl, type StoredAcl } from './acl.ts';
+import { GROUPS, isDefaultAcl, isPublicAcl, type StoredAcl } from './acl.ts';
 import { BUCKET_OWNER_FULL_CONTROL, type CannedFor, cannedAcl } from './acl-canned.ts';
 import { type ClaimedGrant, granteesOf, readGrantHeaders, resolveGrants } from './acl-grants.ts';
 import {
@@ -20,6 +20,8 @@ import {
   readBucketAcl,
   readOwnershipControls,
 } from './acl-ownership.ts';
+import { isAnonymous } from './anonymous.ts';
+import { readPublicAccessBlock } from './public-access-block.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -54,11 +56,12 @@ export interface ObjectAccess {
 
 /**
  * For PutObject, CopyObject, CreateMultipartUpload and PostObject, before the body is asked for. A copy takes nothing
- * over from its source. `headers` are the request's, or those that the fields of a form stand for.
+ * over from its source. The writer is who the authorizer speaks of; `headers` are the request's, or those that the fields
+ * of a form stand for.
  */
 export function newObjectAcl(context: DatasetContext, headers: Headers = context.request.headers): ObjectAccess {
   const { store } = context.dataset;
-  const { identity } = context.request.auth;
+  const { identity } = context.authorizer;
   const asked = readHeaderAcl(headers);
   const bucketOwner = readBucketDocument(store)?.owner ?? null;
   const owner = newObjectOwner(store, identity, bucketOwner, asked);
@@ -97,7 +100,7 @@ function requireMayGrant(
   owner: Owner | null,
   bucketOwner: Owner | null,
 ): void {
-  const { identity } = context.request.auth;
+  const { identity } = context.authorizer;
   const own = [identity.canonicalId, bucketOwner?.id];
   if (acl.grants.every(({ grantee }) => grantee.kind === 'user' && own.includes(grantee.id))) return;
   const open = readBucketAcl(context.dataset.store)?.grants.some(
@@ -220,15 +223,7 @@ function refuseDisabled(store: Store, asked: AskedAcl, acl: StoredAcl, bucketOwn
 }
 
 function refuseBlocked(store: Store, acl: StoredAcl): void {
-  if (isPublicAcl(acl) && blocksPublicAcls(store)) {
+  if (isPublicAcl(acl) && readPublicAccessBlock(store)?.blockPublicAcls) {
     throw new S3Error('AccessDenied', 'Public access block: the bucket does not take public ACLs');
   }
-}
-
-function blocksPublicAcls(store: Store): boolean {
-  const block = store.document('public-access-block') as {
-    BlockPublicAcls?: unknown;
-    blockPublicAcls?: unknown;
-  } | null;
-  return block?.BlockPublicAcls === true || block?.blockPublicAcls === true;
 }

@@ -3,6 +3,7 @@
 // overview" (permissions, and their mapping to actions) and "Controlling ownership of objects".
 import type { Identity } from '../types.ts';
 import type { Owner } from '../xml/results.ts';
+import { isAnonymous } from './anonymous.ts';
 import type { Permission } from './authorizer.ts';
 
 export const GROUPS = {
@@ -110,10 +111,6 @@ function names(grantee: Grantee, identity: Identity, ignorePublic: boolean): boo
 /** Nobody is no user, whatever ids are stored. */
 function isUser(identity: Identity, id: string | undefined): boolean {
   return !isAnonymous(identity) && identity.canonicalId !== '' && identity.canonicalId === id;
-}
-
-export function isAnonymous(identity: Identity): boolean {
-  return identity.accessKey === '';
 }
 
 /** What a bucket or an object without a list of its own has. */
