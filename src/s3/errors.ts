@@ -137,6 +137,10 @@ export const S3_CODES = {
     message: 'Object Lock configuration does not exist for this bucket',
   },
   // objects
+  IdempotencyParameterMismatch: {
+    status: 400,
+    message: 'Parameters on this idempotent request are inconsistent with parameters used in previous request(s).',
+  },
   NoSuchObjectLockConfiguration: {
     status: 404,
     message: 'The specified object does not have a ObjectLock configuration',

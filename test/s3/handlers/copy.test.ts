@@ -291,7 +291,7 @@ test('a source that is replaced while it is copied is copied as it is then', asy
   assert.deepEqual([(await a.raw({ path: `/${Bucket}/copy` })).text, replaced], ['new', 2]);
 });
 
-const NAMES: [header: string, bucket: string, key: string][] = [
+const NAMES: [header: string, bucket: string, key: string, version?: string | null][] = [
   ['bkt/key', 'bkt', 'key'],
   ['/bkt/key', 'bkt', 'key'],
   ['bkt/a/b//c', 'bkt', 'a/b//c'],
@@ -300,10 +300,12 @@ const NAMES: [header: string, bucket: string, key: string][] = [
   ['bkt/a+b', 'bkt', 'a+b'],
   ['bkt/a?b', 'bkt', 'a?b'],
   ['bkt/a%3FversionId=x', 'bkt', 'a?versionId=x'],
-  ['bkt/key?versionId=null', 'bkt', 'key'],
+  ['bkt/key?versionId=null', 'bkt', 'key', null],
+  [`bkt/a%3Fb?versionId=${'0a'.repeat(16)}`, 'bkt', 'a?b', '0a'.repeat(16)],
 ];
-for (const [header, bucket, key] of NAMES) {
-  test(`copy source ${header}`, () => assert.deepEqual(parseCopySource(header), { bucket, key }));
+for (const [header, bucket, key, version] of NAMES) {
+  const expected = { bucket, key, ...(version === undefined ? {} : { version }) };
+  test(`copy source ${header}`, () => assert.deepEqual(parseCopySource(header), expected));
 }
 for (const header of ['', 'bkt', '/bkt', 'bkt/', '/', 'bkt/%zz', 'bkt/key?versionId=1', 'BAD/key']) {
   test(`copy source '${header}' is refused`, () => assert.throws(() => parseCopySource(header)));
