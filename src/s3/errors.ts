@@ -121,6 +121,7 @@ export const S3_CODES = {
     status: 404,
     message: 'The public access block configuration was not found',
   },
+  NoSuchLifecycleConfiguration: { status: 404, message: 'The lifecycle configuration does not exist' },
   NoSuchTagSet: { status: 404, message: 'The TagSet does not exist' },
   OperationAborted: {
     status: 409,

@@ -222,6 +222,42 @@ export const LIMITS = {
     error: 'InvalidTag',
     source: 'AWS: Amazon S3 User Guide, Using cost allocation S3 bucket tags',
   },
+  lifecycleBytesMax: {
+    value: 2 * MIB,
+    unit: 'bytes',
+    error: 'MaxMessageLengthExceeded',
+    source: 'ours: 1000 rules of 2 KiB',
+  },
+  lifecycleRulesMax: {
+    value: 1_000,
+    unit: 'count',
+    error: 'MalformedXML',
+    source: 'AWS: Amazon S3 API Reference, PutBucketLifecycleConfiguration',
+  },
+  lifecycleIdCharactersMax: {
+    value: 255,
+    unit: 'characters',
+    error: 'InvalidArgument',
+    source: 'AWS: Amazon S3 API Reference, LifecycleRule',
+  },
+  lifecycleDaysMax: {
+    value: 2_147_483_647,
+    unit: 'count',
+    error: 'InvalidArgument',
+    source: 'AWS: Amazon S3 API Reference, LifecycleExpiration (an integer of 32 bits)',
+  },
+  lifecycleNewerVersionsMax: {
+    value: 100,
+    unit: 'count',
+    error: 'InvalidArgument',
+    source: 'AWS: Amazon S3 API Reference, NoncurrentVersionExpiration',
+  },
+  lifecycleObjectBytesMax: {
+    value: 5 * 1024 * GIB,
+    unit: 'bytes',
+    error: 'InvalidRequest',
+    source: 'AWS: Amazon S3 API Reference, LifecycleRuleFilter; no object is larger',
+  },
   tagKeyCharactersMax: {
     value: 128,
     unit: 'characters',

@@ -19,6 +19,8 @@ export interface HandlerServices {
   readonly self: string;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** Hears of changed lifecycle rules; absent where nobody carries them out (tests). */
+  readonly lifecycle?: { changed(bucket: string): void };
 }
 
 export interface HandlerContext {
