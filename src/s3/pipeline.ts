@@ -1,7 +1,7 @@
 // One request, from its head to the end of its answer, as named stages:
 //
 //   parse target ─▶ detect operation ─▶ decide place ─┬─▶ forward to the owner (routing), at most one re-route
-//                                                     └─▶ authenticate ─▶ authorise ─▶ enter the dataset's gate
+//                                                     └─▶ authenticate ─▶ enter the dataset's gate ─▶ authorise
 //                                                           ─▶ handler (100 Continue when it wants the body) ─▶ answer
 //
 // The place is decided before the signature is checked, because it is checked where the data is. Every failure ends as
@@ -14,16 +14,16 @@ import { NOT_OWNER_STATUS } from '../routing/hop.ts';
 import { refuseNotOwner } from '../routing/refuse-not-owner.ts';
 import { type Routed, type RouteOptions, route } from '../routing/route.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { createAuthorizer } from './access/authorizer.ts';
-import { mayAct } from './authorize.ts';
+import { type Authorizer, createAuthorizer } from './access/authorizer.ts';
+import { createsObject, isUnauthenticated, requireBeforeBucket, requireOperation } from './access/operation-access.ts';
 import { announceCors, setCorsHeaders } from './cors/announce.ts';
 import { S3Error, toS3Error } from './errors.ts';
 import { checkExpectedOwner, readBucketDocument } from './handlers/bucket-document.ts';
 import type { HandlerServices } from './handlers/context.ts';
 import { HANDLERS } from './handlers/table.ts';
-import { accessOf, detectOperation, isImplemented, type OperationName, operationSpec } from './operation.ts';
+import { detectOperation, isImplemented, type OperationName, operationSpec } from './operation.ts';
 import { errorResponse, writeResponse } from './response.ts';
-import { type Authenticator, createAuthenticator } from './sigv4/authenticate.ts';
+import { type Authenticator, createAuthenticator, UNAUTHENTICATED } from './sigv4/authenticate.ts';
 import { withHoistedHeaders } from './sigv4/presigned-query.ts';
 import { answerSlowly, SLOW_ANSWER_TIMING, type SlowAnswerTiming } from './slow-answer.ts';
 import { parseTarget } from './target.ts';
@@ -166,7 +166,7 @@ async function runWhereItBelongs(
         refuseNotOwner(exchange, refusal ?? { epoch: services.mapEpoch(), owner: routed.owner, term: null });
         return;
       case 'absent':
-        authorise(authenticator(), exchange, parsed);
+        identify(authenticator(), exchange, parsed);
         throw new S3Error('NoSuchBucket');
       case 'unavailable':
         throw unavailable(routed.reason);
@@ -197,13 +197,56 @@ function locate({ access, self }: PipelineServices, operation: OperationName, bu
 
 // --- stages: who, and the work itself --------------------------------------------------------------------------------
 
-function authorise(authenticator: Authenticator, exchange: Exchange, { target, operation }: Parsed): Authenticated {
+/** Who asks; and what can be refused without looking into the bucket is. */
+function identify(authenticator: Authenticator, exchange: Exchange, { target, operation }: Parsed): Authenticated {
+  if (isUnauthenticated(operation)) return UNAUTHENTICATED;
   const { method = '', rawHeaders } = exchange.request;
   const auth = authenticator.authenticate({ method, target, rawHeaders });
-  if (target.bucket !== null && !mayAct(auth.identity, target.bucket, accessOf(operation))) {
-    throw new S3Error('AccessDenied');
-  }
+  requireBeforeBucket(operation, auth.identity, target);
   return auth;
+}
+
+/** What the bucket itself says to the request: whose it is, and whether it may. */
+function authorise(
+  services: PipelineServices,
+  exchange: Exchange,
+  { operation, target, headers }: Parsed,
+  auth: Authenticated,
+  { store }: HeldDataset,
+): Authorizer {
+  const expected = headers['x-amz-expected-bucket-owner'];
+  if (expected !== undefined) checkExpectedOwner(readBucketDocument(store), expected);
+  const creates = createsObject(operation);
+  const authorizer = createAuthorizer({
+    bucket: target.bucket ?? '',
+    store,
+    identity: auth.identity,
+    headers,
+    query: target.query,
+    remoteAddress: exchange.origin.address,
+    secureTransport: exchange.origin.secure,
+    nowMs: services.clock.wallMs(),
+    ...(creates === undefined ? {} : { createsObject: creates }),
+  });
+  requireOperation(operation, authorizer, store, target);
+  return authorizer;
+}
+
+/** For DeleteBucket, whose handler may not hold the bucket that it removes. */
+async function authoriseOutside(
+  services: PipelineServices,
+  exchange: Exchange,
+  parsed: Parsed,
+  auth: Authenticated,
+): Promise<void> {
+  const { bucket } = parsed.target;
+  if (bucket === null || operationSpec(parsed.operation).action !== 'delete-bucket') return;
+  const held = await services.access.enter(bucket, 'read');
+  try {
+    authorise(services, exchange, parsed, auth, held);
+  } finally {
+    held.release();
+  }
 }
 
 /** @returns null when answered; what is known of the owner when this node turned out not to be it. */
@@ -216,9 +259,7 @@ async function serve(
 ): Promise<NotOwnerDetails | null> {
   const { operation, target, headers } = parsed;
   await announceCors(services.access, exchange, target.bucket, headers);
-  // A form carries its credentials in its body, so nobody can be asked for them here.
-  if (!isImplemented(operation) && operationSpec(operation).body === 'form') throw notImplemented(operation);
-  const auth = authorise(authenticator(), exchange, parsed);
+  const auth = identify(authenticator(), exchange, parsed);
   if (!isImplemented(operation)) throw notImplemented(operation);
   const bucket = target.bucket ?? '';
   const context = { services, bucket, key: target.key ?? '', request: { exchange, operation, target, headers, auth } };
@@ -230,23 +271,13 @@ async function serve(
   try {
     let answer: S3Response;
     if (row.gate === 'none') {
+      await authoriseOutside(services, exchange, parsed, auth);
       answer = await row.run(context);
     } else {
       held = await services.access.enter(bucket, row.gate);
       unwatch = endWhenTaken(exchange, held);
       setCorsHeaders(exchange, held.store, headers);
-      const expected = headers['x-amz-expected-bucket-owner'];
-      if (expected !== undefined) checkExpectedOwner(readBucketDocument(held.store), expected);
-      const authorizer = createAuthorizer({
-        bucket,
-        store: held.store,
-        identity: auth.identity,
-        headers,
-        query: target.query,
-        remoteAddress: exchange.origin.address,
-        secureTransport: exchange.origin.secure,
-        nowMs: services.clock.wallMs(),
-      });
+      const authorizer = authorise(services, exchange, parsed, auth, held);
       const running = row.run({ ...context, dataset: held, authorizer });
       work = running;
       answer = row.slow ? await answerSlowly(running, lateError(services, exchange, progress), timing) : await running;

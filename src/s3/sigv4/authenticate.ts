@@ -6,7 +6,9 @@
 //   presigned: parse → scope → date = scope's day → known key → not expired → everything signed → signature
 //
 // Every step has its own S3 code, and the order is S3's (a wrong region is told to a client with an unknown key too).
+// A request without any mechanism is anonymous; what nobody in particular may do is not decided here.
 import type { Credential } from '../../config/types.ts';
+import { ANONYMOUS } from '../access/anonymous.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import type { Authenticated, Identity, Target } from '../types.ts';
 import { type AmzDate, requireRequestDate, requireWithinSkew } from './amz-date.ts';
@@ -39,7 +41,7 @@ export interface SignedRequest {
 }
 
 export interface Authenticator {
-  /** Throws S3Error: AccessDenied for anonymous requests, and one code per fault. */
+  /** Throws S3Error, one code per fault. Without credentials: ANONYMOUS. */
   authenticate(request: SignedRequest): Authenticated;
 }
 
@@ -71,11 +73,26 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       if (authorization !== undefined && presigned) throw twoMechanisms(authorization);
       refuseSessionToken(headers, query);
       if (presigned) return fromQuery(request, headers, options, credential, keys);
-      if (authorization === undefined || authorization === '') throw new S3Error('AccessDenied');
+      if (authorization === undefined || authorization === '') return anonymous(headers);
       return fromHeader(request, headers, authorization, options, credential, keys);
     },
   };
 }
+
+/** The payload may still be framed or hashed, but there is no key that could have signed its chunks. */
+function anonymous(headers: RawHeaders): Authenticated {
+  const content = parseContentSha256(singleHeader(headers, 'x-amz-content-sha256') ?? UNSIGNED_PAYLOAD);
+  if (content.kind !== 'chunked') return { identity: ANONYMOUS, payload: content, presigned: false };
+  if (content.signed) throw new S3Error('InvalidRequest', 'A signed payload needs a signed request.');
+  return {
+    identity: ANONYMOUS,
+    payload: { kind: 'chunked', signed: null, trailer: content.trailer },
+    presigned: false,
+  };
+}
+
+/** For requests whose head carries no credentials by design: a preflight, a form. */
+export const UNAUTHENTICATED: Authenticated = { identity: ANONYMOUS, payload: { kind: 'unsigned' }, presigned: false };
 
 function twoMechanisms(authorization: string): S3Error {
   return invalidArgument(
@@ -217,7 +234,7 @@ function payloadOf(
   return { kind: 'chunked', signed, trailer: content.trailer };
 }
 
-function identityOf(credential: Credential): Identity {
+export function identityOf(credential: Credential): Identity {
   const { accessKey, displayName, canonicalId, account, allow } = credential;
   return { accessKey, displayName, canonicalId, account, allow };
 }

@@ -74,9 +74,14 @@ describe('who may do what', () => {
     [{ method: 'PUT', path: '/wide-1' }, 403, 403],
     [{ method: 'PUT', path: '/narrow-1' }, 403, 200],
     [{ path: '/' }, 200, 200],
-    // Who may not know of a bucket does not learn whether it exists.
-    [{ path: '/no-such-bucket' }, 404, 403],
   ];
+  test('that there is no such bucket is told to everybody, as S3 does', async () => {
+    for (const accessKey of ['reader', 'narrow']) {
+      assert.equal((await node.raw({ path: '/no-such-bucket', accessKey })).code, 'NoSuchBucket');
+    }
+    assert.equal((await node.raw({ path: '/no-such-bucket', sign: false })).code, 'NoSuchBucket');
+    assert.equal((await node.raw({ path: '/no-such-bucket', accessKey: 'stranger' })).code, 'InvalidAccessKeyId');
+  });
   for (const [request, reader, narrow] of MATRIX) {
     test(`${request.method ?? 'GET'} ${request.path}`, async () => {
       assert.equal((await node.raw({ ...request, accessKey: 'reader' })).status, reader, 'reader');
@@ -340,7 +345,7 @@ describe('bodies', () => {
         await once(response, 'end');
         statuses.push(response.statusCode ?? 0);
       }
-      assert.deepEqual(statuses, [403, 403]);
+      assert.deepEqual(statuses, [404, 403]);
     }
     agent.destroy();
   });
