@@ -161,6 +161,12 @@ export const LIMITS = {
     error: 'MaxMessageLengthExceeded',
     source: 'ours: 10,000 parts with a SHA-512 checksum each, generously spaced',
   },
+  policyBytesMax: {
+    value: 20 * KIB,
+    unit: 'bytes',
+    error: 'MaxMessageLengthExceeded',
+    source: 'AWS: Amazon S3 User Guide, Policies and permissions in Amazon S3 (bucket policies are limited to 20 KB)',
+  },
   configurationBytesMax: {
     value: 64 * KIB,
     unit: 'bytes',
