@@ -22,6 +22,8 @@ export interface RequestFacts {
   readonly nowMs: number;
   /** Credentials of a form are neither in a header nor in the query. */
   readonly authType?: 'POST';
+  /** Of a form; everything else is signed with version 4. */
+  readonly signatureVersion?: 'AWS4-HMAC-SHA256' | 'AWS';
   /** Of a request that makes an object visible: PutObject, CopyObject, CompleteMultipartUpload, PostObject. */
   readonly createsObject?: boolean;
 }
@@ -80,7 +82,7 @@ export const CONDITION_KEYS: Readonly<Record<string, Read>> = {
   's3:prefix': query('prefix'),
   's3:ResourceAccount': (_facts, { account }) => account || undefined,
   's3:signatureAge': signatureAge,
-  's3:signatureversion': known(() => 'AWS4-HMAC-SHA256'),
+  's3:signatureversion': known(({ signatureVersion }) => signatureVersion ?? 'AWS4-HMAC-SHA256'),
   's3:VersionId': query('versionId'),
   's3:x-amz-acl': header('x-amz-acl'),
   's3:x-amz-content-sha256': ({ headers, query: parameters }) =>

@@ -3,6 +3,7 @@
 // Source: Amazon S3 API Reference, "Authenticating requests: browser-based uploads using POST"; for version 2,
 // Amazon S3 User Guide, "Browser-based uploads using POST (AWS Signature Version 2)".
 import { createHmac } from 'node:crypto';
+import type { Credential } from '../../config/types.ts';
 import { S3Error } from '../errors.ts';
 import { parseAmzDate } from '../sigv4/amz-date.ts';
 import { ALGORITHM, unsupportedMechanism } from '../sigv4/authorization-header.ts';
@@ -10,24 +11,26 @@ import { malformedCredential, parseCredential } from '../sigv4/credential-scope.
 import { deriveSigningKey, hmac, sameSignature } from '../sigv4/signing-key.ts';
 import { type FormFields, missingField, requireField } from './fields.ts';
 
-/** What a credential has to have. */
-export interface FormSigner {
-  readonly secretKeys: readonly string[];
-}
-
-export interface FormSignatureOptions<Signer extends FormSigner> {
+export interface FormSignatureOptions {
   readonly region: string;
-  readonly find: (accessKey: string) => Signer | undefined;
+  readonly credentials: readonly Credential[];
 }
 
 const V4_FIELDS = ['x-amz-signature', 'x-amz-credential', 'x-amz-algorithm', 'x-amz-date'];
 const V2_FIELDS = ['awsaccesskeyid', 'signature'];
 
+export interface FormSignature {
+  readonly signer: Credential;
+  /** The policy field as it was signed. */
+  readonly policy: string;
+  /** As `s3:signatureversion` of bucket policies names it. */
+  readonly version: 'AWS4-HMAC-SHA256' | 'AWS';
+  /** Absent for version 2. */
+  readonly amzDate?: string;
+}
+
 /** null: the form is anonymous, without a policy and without a signature. */
-export function verifyForm<Signer extends FormSigner>(
-  fields: FormFields,
-  options: FormSignatureOptions<Signer>,
-): Signer | null {
+export function verifyForm(fields: FormFields, options: FormSignatureOptions): FormSignature | null {
   if (fields.has('x-amz-security-token')) throw new S3Error('InvalidToken');
   if (V4_FIELDS.some((name) => fields.has(name))) return verifyV4(fields, options);
   if (V2_FIELDS.some((name) => fields.has(name))) return verifyV2(fields, options);
@@ -35,7 +38,7 @@ export function verifyForm<Signer extends FormSigner>(
   return null;
 }
 
-function verifyV4<Signer extends FormSigner>(fields: FormFields, options: FormSignatureOptions<Signer>): Signer {
+function verifyV4(fields: FormFields, options: FormSignatureOptions): FormSignature {
   const policy = requireField(fields, 'policy');
   const algorithm = requireField(fields, 'X-Amz-Algorithm');
   if (algorithm !== ALGORITHM) throw unsupportedMechanism();
@@ -50,10 +53,10 @@ function verifyV4<Signer extends FormSigner>(fields: FormFields, options: FormSi
     sameSignature(hmac(deriveSigningKey(secret, scope), policy).toString('hex'), signature),
   );
   if (!holds) throw mismatch(scope.accessKey, policy, signature);
-  return signer;
+  return { signer, policy, version: ALGORITHM, amzDate: date.iso };
 }
 
-function verifyV2<Signer extends FormSigner>(fields: FormFields, options: FormSignatureOptions<Signer>): Signer {
+function verifyV2(fields: FormFields, options: FormSignatureOptions): FormSignature {
   const policy = requireField(fields, 'policy');
   const accessKey = requireField(fields, 'AWSAccessKeyId');
   const signature = requireField(fields, 'signature');
@@ -62,11 +65,11 @@ function verifyV2<Signer extends FormSigner>(fields: FormFields, options: FormSi
     sameSignature(createHmac('sha1', secret).update(policy).digest('base64'), signature),
   );
   if (!holds) throw mismatch(accessKey, policy, signature);
-  return signer;
+  return { signer, policy, version: 'AWS' };
 }
 
-function requireSigner<Signer extends FormSigner>(accessKey: string, options: FormSignatureOptions<Signer>): Signer {
-  const signer = options.find(accessKey);
+function requireSigner(accessKey: string, options: FormSignatureOptions): Credential {
+  const signer = options.credentials.find((one) => one.accessKey === accessKey);
   if (signer) return signer;
   throw new S3Error('InvalidAccessKeyId', undefined, { fields: { AWSAccessKeyId: accessKey } });
 }

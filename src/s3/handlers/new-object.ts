@@ -24,11 +24,17 @@ const HOLD = 'x-amz-object-lock-legal-hold';
 type Lock = Pick<ObjectAttributes, 'retention' | 'legalHold'>;
 type Headers = Readonly<Record<string, string>>;
 
-/** Refuses what is malformed, what the bucket cannot do and what the sender may not do. */
-export function newObjectAttributes(context: DatasetContext): ObjectAttributes {
+/**
+ * Refuses what is malformed, what the bucket cannot do and what the sender may not do. `wire`: the same headers as in
+ * the context, values as Node shows them.
+ */
+export function newObjectAttributes(
+  context: DatasetContext,
+  wire: ReturnType<typeof wireHeaders> = wireHeaders(context),
+): ObjectAttributes {
   const { headers } = context.request;
   return {
-    ...readAttributes(wireHeaders(context)),
+    ...readAttributes(wire),
     ...newObjectAcl(context),
     ...newTags(context, headers),
     ...newLock(context, headers),

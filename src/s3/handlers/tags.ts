@@ -89,6 +89,13 @@ function malformedHeader(header: string): S3Error {
   );
 }
 
+/** The other way round. */
+export function taggingHeader(tags: Tags): string {
+  return tagList(tags)
+    .map(({ key, value }) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
+    .join('&');
+}
+
 export function tagList(tags: Tags | undefined): Tag[] {
   return Object.entries(tags ?? {})
     .map(([key, value]) => ({ key, value }))
