@@ -35,6 +35,11 @@ export interface CreateOptions {
   readonly versioning?: 'enabled';
 }
 
+export interface EnterOptions {
+  /** No client asked: it calls no dataset home, and is no use that keeps a store from being closed for another. */
+  readonly background?: boolean;
+}
+
 export interface DatasetAccess {
   /** Synchronous, from memory. */
   locate(dataset: string): Whereabouts;
@@ -46,7 +51,7 @@ export interface DatasetAccess {
    * DATASET_UNAVAILABLE, DATASET_MISSING, CATALOG_INCOMPLETE, STORAGE_UNAVAILABLE, STORAGE_FULL (mode 'write' below
    * minFree), QUOTA_EXCEEDED (mode 'write').
    */
-  enter(dataset: string, mode: 'read' | 'write' | 'delete'): Promise<HeldDataset>;
+  enter(dataset: string, mode: 'read' | 'write' | 'delete', options?: EnterOptions): Promise<HeldDataset>;
   /** At the home only (else NOT_OWNER). DATASET_EXISTS carries the record in details. */
   create(dataset: string, documents: Record<string, unknown>, options?: CreateOptions): Promise<OwnershipRecord>;
   /** At the owner only; DATASET_NOT_EMPTY when it holds objects. */

@@ -6,7 +6,7 @@ import type { Clock } from '../common/clock.ts';
 import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import { isDatasetName, isStagingName } from '../dataset/names.ts';
-import type { CreateOptions, DatasetAccess, HeldDataset, Whereabouts } from './access.ts';
+import type { CreateOptions, DatasetAccess, EnterOptions, HeldDataset, Whereabouts } from './access.ts';
 import { liveRecords, presence } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { EnterMode } from './gate.ts';
@@ -88,27 +88,33 @@ export class LocalAccess implements DatasetAccess {
     return { epoch: this.#deps.map.epoch, owner, term: record ? formatTerm(record.term) : null };
   }
 
-  async enter(dataset: string, mode: EnterMode): Promise<HeldDataset> {
+  async enter(dataset: string, mode: EnterMode, { background = false }: EnterOptions = {}): Promise<HeldDataset> {
     this.#requireServing();
     this.#deps.storage.check(mode);
     const runner = this.#deps.find(dataset);
     if (!runner) throw this.#refusal(dataset);
+    const unused = background && !runner.store ? runner.lastUsedMs : null;
     for (;;) {
       await this.#whenOpen(runner);
       // Seen and entered in one turn of the event loop: a drain that begins now finds us inside.
       const held = this.#hold(runner, mode);
       if (!held) continue;
+      if (!background) this.#used(runner);
+      else if (unused !== null) runner.lastUsedMs = unused;
       await admitted(runner, held, mode);
       return held;
     }
+  }
+
+  #used(runner: DatasetRunner): void {
+    runner.lastUsedMs = this.#deps.clock.monotonicMs();
+    this.#tellHome(runner.dataset);
   }
 
   #hold(runner: DatasetRunner, mode: EnterMode): HeldDataset | null {
     const { store, state, gate, dataset, storage } = runner;
     if (!store || !state.copy || runner.verdict.kind !== 'open') return null;
     const hold = gate.enter(mode);
-    runner.lastUsedMs = this.#deps.clock.monotonicMs();
-    this.#tellHome(dataset);
     let released = false;
     return {
       dataset,

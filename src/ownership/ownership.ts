@@ -10,6 +10,7 @@ import { ZringError } from '../common/errors.ts';
 import type { PeerMethods } from '../common/peer.ts';
 import type { Config } from '../config/types.ts';
 import { createStore, openStore } from '../store/store.ts';
+import type { StorageDesk } from './access.ts';
 import { liveRecords } from './catalog.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
 import { LocalAccess } from './dataset-access.ts';
@@ -31,6 +32,7 @@ import { DatasetRunner, type RunnerDeps } from './runner.ts';
 import { type Found, takeStock } from './startup.ts';
 import type { CopyState } from './state.ts';
 import { copyStatus, type DatasetExplanation, type OwnershipStatus } from './status.ts';
+import { createStorageDesk, pollStorage } from './storage-desk.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -52,6 +54,7 @@ export async function createOwnership(deps: OwnershipDeps): Promise<Ownership> {
 class OwnershipNode implements Ownership {
   readonly access: LocalAccess;
   readonly methods: PeerMethods;
+  readonly storage: StorageDesk;
   readonly #deps: OwnershipDeps;
   readonly #limits: OwnershipLimits;
   readonly #disk: DurableMap;
@@ -183,6 +186,7 @@ class OwnershipNode implements Ownership {
       newId: () => randomBytes(16).toString('hex'),
       onGateWait: (seconds) => metrics?.gateWait.observe(seconds),
     });
+    this.storage = createStorageDesk({ access: this.access, find: (dataset) => this.#runners.get(dataset) });
     this.methods = handoffMethods({
       driver,
       runner: (dataset) => this.#runner(dataset),
@@ -202,7 +206,9 @@ class OwnershipNode implements Ownership {
     for (const name of this.#found.leftovers) this.#janitor.leftover(name);
     await this.#storage.poll();
     this.#unsubscribe = [
-      coordinator.onHint((hint) => this.#loops.soon(hint.kind === 'map' ? 'map' : 'catalog')),
+      coordinator.onHint(({ kind }) => {
+        if (kind !== 'credentials') this.#loops.soon(kind === 'map' ? 'map' : 'catalog');
+      }),
       coordinator.onAvailability((available) => {
         this.#available = available;
         if (!available) return;
@@ -220,7 +226,7 @@ class OwnershipNode implements Ownership {
     this.#loops.add('tick', tickMs, async () => this.#tick());
     this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
     this.#loops.add('janitor', janitorMs, () => this.#janitor.round());
-    this.#loops.add('usage', usagePollMs, () => this.#storage.poll());
+    this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners.values()));
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('map');
     await this.#loops.runOnce('catalog');

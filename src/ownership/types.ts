@@ -9,7 +9,7 @@ import type { Config } from '../config/types.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { DatasetAccess } from './access.ts';
+import type { DatasetAccess, StorageDesk } from './access.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { StoreFactory } from './runner.ts';
 import type { DatasetExplanation, OwnershipStatus } from './status.ts';
@@ -36,6 +36,7 @@ export interface OwnershipDeps {
 
 export interface Ownership {
   readonly access: DatasetAccess;
+  readonly storage: StorageDesk;
   readonly methods: PeerMethods;
   status(): OwnershipStatus;
   explain(dataset: string): Promise<DatasetExplanation>;
