@@ -89,8 +89,9 @@ export interface RemoveRequest {
   /**
    * Called inside the commit, first of all, with the version that the request is about: the named one, else the latest,
    * delete markers included; null = there is none. Throws to change nothing. For conditions beyond entity tags.
+   * `isLatest`: whether the subject is what the key shows, delete markers included.
    */
-  readonly inspect?: (subject: ObjectEntry | null) => void;
+  readonly inspect?: (subject: ObjectEntry | null, isLatest: boolean) => void;
 }
 
 export interface RemoveResult {

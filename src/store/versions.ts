@@ -22,7 +22,14 @@ import type {
   WriteCondition,
 } from './types.ts';
 import { newVersionId, versionKey } from './version-keys.ts';
-import { currentObject, encodeNull, type FoundVersion, findVersion, storedVersions } from './version-reads.ts';
+import {
+  currentObject,
+  encodeNull,
+  type FoundVersion,
+  findVersion,
+  latestVersion,
+  storedVersions,
+} from './version-reads.ts';
 
 export type Content = Pick<ObjectEntry, 'size' | 'etag' | 'blobs' | 'partSizes' | 'attributes'>;
 
@@ -93,7 +100,7 @@ export function removeVersion(commit: Commit, request: RemoveRequest): RemoveRes
 function removePlain(commit: Commit, { key, condition, check, inspect }: RemoveRequest): RemoveResult {
   checkKey(key);
   const top = readTop(commit, key);
-  inspect?.(top.latest);
+  inspect?.(top.latest, top.latest !== null);
   checkCondition(key, top.current, condition);
   const removed = top.victim?.entry ?? null;
   if (removed) check?.(removed);
@@ -107,7 +114,7 @@ function removePlain(commit: Commit, { key, condition, check, inspect }: RemoveR
 function removeNamed(commit: Commit, request: RemoveRequest, version: string | null): RemoveResult {
   const { key, condition, check, inspect } = request;
   const found = findVersion(commit.reads, key, version);
-  inspect?.(found?.entry ?? null);
+  inspect?.(found?.entry ?? null, inspect !== undefined && isLatest(commit, found));
   checkCondition(key, found && !found.entry.deleteMarker ? found.entry : null, condition);
   if (!found) {
     commit.unchanged();
@@ -125,6 +132,10 @@ function removeNamed(commit: Commit, request: RemoveRequest, version: string | n
     putCurrent(commit, next);
   }
   return { removed: entry, marker: null };
+}
+
+function isLatest(commit: Commit, found: FoundVersion | null): boolean {
+  return found !== null && latestVersion(commit.reads, found.entry.key)?.sequence === found.entry.sequence;
 }
 
 /** The object that becomes current when this version goes. */
