@@ -56,9 +56,12 @@ export function requireOperation(operation: OperationName, authorizer: Authorize
     case 'each-key':
       if (!authorizer.mayEver(row.actions[0])) throw new S3Error('AccessDenied');
       return;
-    case 'object':
-      requireObjectActions(row, authorizer, store, target);
+    case 'object': {
+      const [version] = target.query.get('versionId') ?? [];
+      const [uploadId = ''] = target.query.get('uploadId') ?? [];
+      requireObjectActions(row, authorizer, store, { key: target.key ?? '', version, uploadId });
       return;
+    }
     case 'form':
     case 'open':
     case 'service':
@@ -67,9 +70,21 @@ export function requireOperation(operation: OperationName, authorizer: Authorize
   }
 }
 
-function requireObjectActions(row: ObjectRow, authorizer: Authorizer, store: Store, target: Target): void {
-  const key = target.key ?? '';
-  const version = target.query.get('versionId')?.[0];
+const READ = OPERATION_ACTIONS.GetObject;
+
+/** As GetObject does. `version`: as in a query; undefined = the current one. */
+export function requireRead(authorizer: Authorizer, store: Store, key: string, version: string | undefined): void {
+  if (READ.on === 'object') requireObjectActions(READ, authorizer, store, { key, version, uploadId: '' });
+}
+
+interface ObjectSubject {
+  readonly key: string;
+  readonly version: string | undefined;
+  readonly uploadId: string;
+}
+
+function requireObjectActions(row: ObjectRow, authorizer: Authorizer, store: Store, subject: ObjectSubject): void {
+  const { key, version } = subject;
   const actions = (version === undefined ? undefined : row.versioned) ?? row.actions;
   const find = once(() => findObject(store, key, version));
   const resource: Resource = { key, find, ...(row.bodyPending ? { bodyPending: true } : {}) };
@@ -86,7 +101,7 @@ function requireObjectActions(row: ObjectRow, authorizer: Authorizer, store: Sto
   }
   if (allowed) return;
   const denied = actions.some((action) => authorizer.denies(action, resource));
-  if (row.initiator && !denied && beganUpload(authorizer.identity, store, target)) return;
+  if (row.initiator && !denied && beganUpload(authorizer.identity, store, subject)) return;
   throw new S3Error('AccessDenied');
 }
 
@@ -106,9 +121,9 @@ function findObject(store: Store, key: string, version: string | undefined): Obj
 }
 
 /** By default who began an upload may list its parts and abort it (AbortMultipartUpload, "Permissions"). */
-function beganUpload(identity: Identity, store: Store, target: Target): boolean {
+function beganUpload(identity: Identity, store: Store, { key, uploadId }: ObjectSubject): boolean {
   if (isAnonymous(identity)) return false;
-  const upload = store.upload(target.query.get('uploadId')?.[0] ?? '', target.key ?? '');
+  const upload = store.upload(uploadId, key);
   const initiator = upload?.attributes.initiator as { readonly id?: unknown } | undefined;
   return initiator?.id === identity.canonicalId;
 }

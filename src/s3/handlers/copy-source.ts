@@ -1,12 +1,19 @@
 // The source of a copy, wherever its dataset lives: in the dataset that is being written, in another one of this node,
 // or at another node, from which its bytes come over the peer protocol (method `s3.object`, served by `objectMethods`).
-// A source is opened once and always closed. The destination has authorised the read before it opens one: the peer
-// method itself trusts the authenticated node that asks, as every peer method does.
+// A source is opened once and always closed. The read is authorised where the source is, for its bucket's policy, owner
+// and lists are known there: the peer method trusts the authenticated node that asks to say who asks, no more.
 import { Readable } from 'node:stream';
 import { isZringError, type NotOwnerDetails, ZringError } from '../../common/errors.ts';
 import type { PeerMethods } from '../../common/peer.ts';
 import type { DatasetAccess } from '../../ownership/access.ts';
 import type { ObjectEntry, Store } from '../../store/types.ts';
+import {
+  asPeerError,
+  type CopyRequester,
+  copyRequester,
+  parseCopyRequester,
+  requireSource,
+} from '../access/source-access.ts';
 import { S3Error } from '../errors.ts';
 import { decodeComponent, requireBucketName, requireKey } from '../target.ts';
 import { type BucketDocument, parseBucketDocument, readBucketDocument } from './bucket-document.ts';
@@ -84,33 +91,51 @@ function markerSource(): S3Error {
   );
 }
 
-/** Opens the source with the bytes of `range` (null = all); a range beyond the object gives an empty body. */
+/** What is wanted of a source, and by whom. */
+interface Wanted {
+  readonly name: SourceName;
+  /** null = all; a range beyond the object gives an empty body. */
+  readonly range: ByteRange | null;
+  readonly requester: CopyRequester;
+}
+
+/** Opens the source, if the sender may read it. `copiesTags`: it may read its tags as well. */
 export async function openCopySource(
   context: DatasetContext,
   name: SourceName,
   range: ByteRange | null,
+  copiesTags = false,
 ): Promise<CopySource> {
-  if (name.bucket === context.bucket) return sourceIn(context.dataset.store, name, range, true, () => undefined);
+  const wanted: Wanted = { name, range, requester: requesterOf(context, copiesTags) };
+  if (name.bucket === context.bucket) return sourceIn(context.dataset.store, wanted, true, () => undefined);
   const { access, self } = context.services;
   const where = access.locate(name.bucket);
   if (where.kind !== 'remote') {
     try {
-      return await openLocal(access, name, range);
+      return await openLocal(access, wanted);
     } catch (error) {
       const owner = ownerElsewhere(error, self);
       if (owner === null) throw error;
-      return openRemote(context.services, owner, name, range);
+      return openRemote(context.services, owner, wanted);
     }
   }
   try {
-    return await openRemote(context.services, where.node, name, range);
+    return await openRemote(context.services, where.node, wanted);
   } catch (error) {
     const owner = isZringError(error, 'NOT_OWNER')
       ? ((error.details as NotOwnerDetails | undefined)?.owner ?? null)
       : null;
     if (owner === null || owner === where.node) throw error;
-    return owner === self ? openLocal(access, name, range) : openRemote(context.services, owner, name, range);
+    return owner === self ? openLocal(access, wanted) : openRemote(context.services, owner, wanted);
   }
+}
+
+function requesterOf({ request, services }: DatasetContext, copiesTags: boolean): CopyRequester {
+  const { exchange, auth, headers, target } = request;
+  const { address: remoteAddress, secure: secureTransport } = exchange.origin;
+  const nowMs = services.clock.wallMs();
+  const facts = { identity: auth.identity, headers, query: target.query, remoteAddress, secureTransport, nowMs };
+  return copyRequester(facts, copiesTags);
 }
 
 /** The node that a NOT_OWNER names, when it is another one. */
@@ -120,24 +145,20 @@ function ownerElsewhere(error: unknown, self: string): string | null {
   return owner === self ? null : owner;
 }
 
-async function openLocal(access: DatasetAccess, name: SourceName, range: ByteRange | null): Promise<CopySource> {
-  const held = await access.enter(name.bucket, 'read');
+async function openLocal(access: DatasetAccess, wanted: Wanted): Promise<CopySource> {
+  const held = await access.enter(wanted.name.bucket, 'read');
   try {
-    return sourceIn(held.store, name, range, false, () => held.release());
+    return sourceIn(held.store, wanted, false, () => held.release());
   } catch (error) {
     held.release();
     throw error;
   }
 }
 
-function sourceIn(
-  store: Store,
-  name: SourceName,
-  range: ByteRange | null,
-  sameDataset: boolean,
-  release: () => void,
-): CopySource {
+function sourceIn(store: Store, wanted: Wanted, sameDataset: boolean, release: () => void): CopySource {
+  const { name, range, requester } = wanted;
   const entry = findSource(store, name);
+  requireSource(store, { ...name, entry }, requester);
   if (!entry) throw missing(name);
   if (entry.deleteMarker) throw markerSource();
   let body: Readable | null = null;
@@ -171,6 +192,7 @@ interface ObjectRequest {
   /** Absent = the current one; null = the null version. */
   readonly version?: string | null;
   readonly range: ByteRange | null;
+  readonly requester: CopyRequester;
 }
 
 interface ObjectHead {
@@ -181,14 +203,10 @@ interface ObjectHead {
   readonly document: unknown;
 }
 
-async function openRemote(
-  services: HandlerServices,
-  node: string,
-  name: SourceName,
-  range: ByteRange | null,
-): Promise<CopySource> {
-  const { bucket, key, version } = name;
-  const request: ObjectRequest = { dataset: bucket, key, ...(version === undefined ? {} : { version }), range };
+async function openRemote(services: HandlerServices, node: string, wanted: Wanted): Promise<CopySource> {
+  const { name, range, requester } = wanted;
+  const { bucket: dataset, key, version } = name;
+  const request: ObjectRequest = { dataset, key, ...(version === undefined ? {} : { version }), range, requester };
   const stream = await services.transport.stream(node, OBJECT_METHOD, request).catch((error: unknown) => {
     throw isZringError(error, 'OBJECT_MISSING') ? missing(name) : error;
   });
@@ -222,7 +240,7 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
     calls: {},
     streams: {
       [OBJECT_METHOD]: async (input, _from, signal) => {
-        const { dataset, key, version, range } = parseObjectRequest(input);
+        const { dataset, key, version, range, requester } = parseObjectRequest(input);
         const held = await access.enter(dataset, 'read');
         let released = false;
         const release = () => {
@@ -230,7 +248,9 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
           released = true;
         };
         try {
-          const entry = findSource(held.store, { key, ...(version === undefined ? {} : { version }) });
+          const name = { bucket: dataset, key, ...(version === undefined ? {} : { version }) };
+          const entry = findSource(held.store, name);
+          requireSource(held.store, { ...name, entry }, requester);
           if (!entry) throw new ZringError('OBJECT_MISSING', `no object ${key} in ${dataset}`, { subject: key });
           const cut = cutRange(range, entry.size);
           const body = cut ? held.store.read(entry, cut) : Readable.from([]);
@@ -248,7 +268,7 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
           return { head, body };
         } catch (error) {
           release();
-          throw error;
+          throw asPeerError(error);
         }
       },
     },
@@ -256,7 +276,7 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
 }
 
 function parseObjectRequest(input: unknown): ObjectRequest {
-  const { dataset, key, version, range } = (input ?? {}) as Partial<ObjectRequest>;
+  const { dataset, key, version, range, requester } = (input ?? {}) as Partial<ObjectRequest>;
   const rangeValid =
     range === null ||
     (Number.isSafeInteger(range?.start) && Number.isSafeInteger(range?.end) && (range?.start ?? -1) >= 0);
@@ -264,5 +284,6 @@ function parseObjectRequest(input: unknown): ObjectRequest {
   if (typeof dataset !== 'string' || typeof key !== 'string' || !versionValid || !rangeValid) {
     throw new ZringError('PEER_PROTOCOL', `${OBJECT_METHOD}: malformed request`);
   }
-  return { dataset, key, ...(version === undefined ? {} : { version }), range: range ?? null };
+  const named = version === undefined ? {} : { version };
+  return { dataset, key, ...named, range: range ?? null, requester: parseCopyRequester(requester) };
 }

@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto';
 import { isZringError, ZringError } from '../../common/errors.ts';
 import type { Blob, ObjectEntry, WriteCondition } from '../../store/types.ts';
-import { mayAct } from '../authorize.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { type ChecksumAlgorithm, createHasher } from '../payload/checksums.ts';
@@ -20,6 +19,7 @@ import { requestedAlgorithm } from './multipart-checksum.ts';
 import { lockedByDefault, newObjectAttributes } from './new-object.ts';
 import { putCondition } from './object-write.ts';
 import { parseCopyRange } from './ranges.ts';
+import { requestTagConditions } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
 import { versionText, writtenVersionHeaders } from './version-id.ts';
 
@@ -31,16 +31,17 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
   const { headers } = context.request;
   refuseUnsupported(headers);
   const condition = putCondition(headers);
-  const name = authorisedSource(context);
+  const name = sourceName(context);
   const replace = readDirective(headers['x-amz-metadata-directive'], 'metadata') === 'REPLACE';
   const replaceTags = readDirective(headers['x-amz-tagging-directive'], 'tagging') === 'REPLACE';
   if (isItself(context, name) && !replace) refuseIdleCopy(headers);
   const wanted = requestedAlgorithm(headers);
   const asked = newObjectAttributes(context);
   for (let attempt = 1; ; attempt++) {
-    const source = await openSource(context, name, null);
+    const source = await openSource(context, name, null, !replaceTags);
     try {
       checkSize(source);
+      if (!replaceTags) requireMayTag(context, source);
       const attributes = copiedAttributes(context, source, asked, { replace, replaceTags });
       const entry = source.sameDataset
         ? await copyInside(context, source, source.sameDataset, attributes, wanted, condition)
@@ -60,18 +61,26 @@ function isItself(context: DatasetContext, name: SourceName): boolean {
   return name.version === undefined || context.dataset.store.versioning() === 'off';
 }
 
-/** The read of the source is authorised here, at the destination, by the same credential. */
-function authorisedSource(context: DatasetContext): SourceName {
-  const { auth } = context.request;
+function sourceName(context: DatasetContext): SourceName {
   const wire = wireHeaders(context)['x-amz-copy-source'];
-  const name = parseCopySource(typeof wire === 'string' ? wire : '');
-  if (!mayAct(auth.identity, name.bucket, 'read')) throw new S3Error('AccessDenied');
-  return name;
+  return parseCopySource(typeof wire === 'string' ? wire : '');
 }
 
-async function openSource(context: DatasetContext, name: SourceName, range: ByteRange | null): Promise<CopySource> {
+/** Tags that come along are set like any others. */
+function requireMayTag(context: DatasetContext, source: CopySource): void {
+  const { tags } = storedAttributes(source.entry.attributes);
+  if (!tags || Object.keys(tags).length === 0) return;
+  context.authorizer.require('s3:PutObjectTagging', { key: context.key, conditions: requestTagConditions(tags) });
+}
+
+async function openSource(
+  context: DatasetContext,
+  name: SourceName,
+  range: ByteRange | null,
+  copiesTags = false,
+): Promise<CopySource> {
   const { headers } = context.request;
-  const source = await openCopySource(context, name, range).catch((error: unknown) => {
+  const source = await openCopySource(context, name, range, copiesTags).catch((error: unknown) => {
     if (!isZringError(error, 'DATASET_MISSING')) throw error;
     throw new S3Error('NoSuchBucket', undefined, { fields: { BucketName: name.bucket } });
   });
@@ -270,7 +279,7 @@ export async function uploadPartCopy(context: DatasetContext): Promise<S3Respons
   const number = requirePartNumber(context);
   refuseUnsupported(headers);
   const upload = requireUpload(context);
-  const name = authorisedSource(context);
+  const name = sourceName(context);
   const range = requireCopyRange(headers['x-amz-copy-source-range']);
   const source = await openSource(context, name, range);
   try {

@@ -32,7 +32,11 @@ async function removeOne(context: DatasetContext, item: DeleteItem): Promise<Del
   try {
     requireKey(key);
     const version = requestedVersion(versionId);
-    context.authorizer.require(version === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion', { key });
+    if (version === undefined) context.authorizer.require('s3:DeleteObject', { key });
+    else {
+      const find = () => context.dataset.store.version(key, version);
+      context.authorizer.require('s3:DeleteObjectVersion', { key, find });
+    }
     return { ...named, ...markerOf(version, await removeObject(context, key, version, itemConditions(item))) };
   } catch (error) {
     const { code, message } = toS3Error(error);

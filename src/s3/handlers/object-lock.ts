@@ -25,6 +25,7 @@ import {
   refuseWeaker,
   requireFuture,
 } from './lock-rules.ts';
+import { lockConditions } from './new-object.ts';
 import { inOrder } from './settings-order.ts';
 import { refuseMarker, requestedVersion, requireObject } from './version-id.ts';
 
@@ -79,8 +80,10 @@ export async function getObjectRetention(context: DatasetContext): Promise<S3Res
 export async function putObjectRetention(context: DatasetContext): Promise<S3Response> {
   requireDigest(context.request.headers);
   requireLock(context);
-  requireObject(context);
+  const entry = requireObject(context);
   const wanted = readRetention(context, await readDocument(context, LIMITS.configurationBytesMax.value));
+  const conditions = lockConditions(wanted ? { retention: wanted } : {}, context.services.clock.wallMs());
+  context.authorizer.require('s3:PutObjectRetention', { key: context.key, entry, conditions });
   await annotate(context, (entry) => {
     const { retention, ...kept } = entry.attributes;
     refuseWeaker(retention as Retention | undefined, wanted, lockQuestion(context, context.key, entry));
@@ -108,8 +111,10 @@ export async function getObjectLegalHold(context: DatasetContext): Promise<S3Res
 export async function putObjectLegalHold(context: DatasetContext): Promise<S3Response> {
   requireDigest(context.request.headers);
   requireLock(context);
-  requireObject(context);
+  const entry = requireObject(context);
   const legalHold = parseLegalHold(await readDocument(context, LIMITS.configurationBytesMax.value));
+  const conditions = lockConditions({ legalHold }, context.services.clock.wallMs());
+  context.authorizer.require('s3:PutObjectLegalHold', { key: context.key, entry, conditions });
   await annotate(context, (entry) => ({ ...entry.attributes, legalHold }));
   return { status: 200 };
 }
