@@ -28,6 +28,7 @@ import { createPeerTransport } from './routing/peer-client.ts';
 import { createPeerVersions } from './routing/peer-version.ts';
 import { openTlsFiles, type TlsSource } from './routing/tls-files.ts';
 import { createTransport } from './routing/transport.ts';
+import { createLifecycleWorker } from './s3/lifecycle/worker.ts';
 import { createS3Handler, s3PeerMethods } from './s3/listener.ts';
 import { FORMAT_VERSION } from './store/codec.ts';
 import type { Logger } from './telemetry/log.ts';
@@ -149,6 +150,16 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
   const owned = ownership;
   teardown.add('ownership', () => owned.stop());
 
+  const rules = createLifecycleWorker({
+    self: id,
+    access: owned.access,
+    clock,
+    metrics,
+    log,
+    dayMs: () => config.defaults.lifecycleDayMs,
+  });
+  teardown.add('lifecycle worker', () => rules.stop());
+
   const forwarder = createForwarder({
     self: id,
     epoch: () => owned.epoch(),
@@ -168,6 +179,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     forwarder,
     mapEpoch: () => owned.epoch(),
     metrics,
+    lifecycle: rules,
     log,
   });
   const methods = mergeMethods(owned.methods, s3PeerMethods({ access: owned.access }));
@@ -231,6 +243,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
   });
   teardown.add('configuration watcher', () => watcher.close());
   lifecycle = 'running';
+  rules.start();
   void startupChecks(driver, first, id, log);
 
   const addresses = {

@@ -90,6 +90,15 @@ export function createMetrics() {
     gateWait: latency('zring_ownership_gate_wait_seconds', 'Time requests waited for a closed gate'),
     fenced: counter('zring_ownership_fenced_commits_total', 'Commits refused by the guard'),
 
+    lifecyclePasses: counter('zring_lifecycle_passes_total', 'Passes of lifecycle rules over a bucket', ['outcome']),
+    lifecycleChanges: counter('zring_lifecycle_changes_total', 'What lifecycle rules changed', ['action']),
+    lifecycleKept: counter('zring_lifecycle_kept_total', 'What was due and kept: locked, or changed meanwhile', [
+      'reason',
+    ]),
+    lifecycleRemovedBytes: counter('zring_lifecycle_removed_bytes_total', 'Bytes of versions that rules destroyed'),
+    lifecycleBuckets: gauge('zring_lifecycle_buckets_count', 'Buckets with lifecycle rules that this node owns'),
+    lifecycleLastPass: gauge('zring_lifecycle_last_pass_timestamp_seconds', 'When a pass last ended (Unix time)'),
+
     storeCommits: counter('zring_store_commits_total', 'Durable index commits'),
     storeCorruptions: counter('zring_store_corruptions_total', 'Reads whose checksum did not match'),
     storesOpen: gauge('zring_store_open_count', 'Stores that are open'),
