@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { isZringError, ZringError } from '../../common/errors.ts';
 import type { Blob, ObjectEntry, WriteCondition } from '../../store/types.ts';
 import { S3Error } from '../errors.ts';
+import { expirationHeaders } from '../lifecycle/headers.ts';
 import { LIMITS } from '../limits.ts';
 import { type ChecksumAlgorithm, createHasher } from '../payload/checksums.ts';
 import type { S3Response } from '../types.ts';
@@ -46,7 +47,7 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
       const entry = source.sameDataset
         ? await copyInside(context, source, source.sameDataset, attributes, wanted, condition)
         : await copyAcross(context, source, attributes, wanted, condition);
-      return copyResponse(source, entry);
+      return copyResponse(context, source, entry);
     } catch (error) {
       if (attempt >= ATTEMPTS_MAX || !sourceChanged(context, source, error)) throw error;
     } finally {
@@ -255,7 +256,7 @@ function sourceChanged(context: DatasetContext, source: CopySource, error: unkno
   return now?.sequence !== source.sameDataset.sequence;
 }
 
-function copyResponse(source: CopySource, entry: ObjectEntry): S3Response {
+function copyResponse(context: DatasetContext, source: CopySource, entry: ObjectEntry): S3Response {
   const { checksum } = storedAttributes(entry.attributes);
   const body = copyObjectResult({
     etag: entry.etag,
@@ -267,7 +268,8 @@ function copyResponse(source: CopySource, entry: ObjectEntry): S3Response {
         }
       : {}),
   });
-  return { status: 200, headers: { ...XML, ...sourceHeaders(source), ...writtenVersionHeaders(entry) }, body };
+  const shown = { ...writtenVersionHeaders(entry), ...expirationHeaders(context.dataset.store, entry) };
+  return { status: 200, headers: { ...XML, ...sourceHeaders(source), ...shown }, body };
 }
 
 function sourceHeaders({ entry, versioned }: CopySource): Record<string, string> {

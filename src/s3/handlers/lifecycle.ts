@@ -36,7 +36,7 @@ export async function putBucketLifecycleConfiguration(context: DatasetContext): 
 }
 
 export async function deleteBucketLifecycle(context: DatasetContext): Promise<S3Response> {
-  await context.dataset.store.setDocument(LIFECYCLE_DOCUMENT, null);
+  await context.dataset.store.setDocument(LIFECYCLE_DOCUMENT, undefined);
   context.services.lifecycle?.changed(context.bucket);
   return { status: 204 };
 }

@@ -5,6 +5,7 @@ import { isZringError } from '../../common/errors.ts';
 import type { PartInfo, UploadInfo } from '../../store/types.ts';
 import { objectOwners } from '../access/acl-ownership.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
+import { abortHeaders, expirationHeaders } from '../lifecycle/headers.ts';
 import { LIMITS } from '../limits.ts';
 import { algorithmOfHeader, type ChecksumAlgorithm, checksumHeader } from '../payload/checksums.ts';
 import { queryValue } from '../target.ts';
@@ -64,6 +65,7 @@ export async function createMultipartUpload(context: DatasetContext): Promise<S3
     status: 200,
     headers: {
       ...XML,
+      ...abortHeaders(context.dataset.store, upload),
       ...(checksum ? { 'x-amz-checksum-algorithm': checksum.algorithm, 'x-amz-checksum-type': checksum.type } : {}),
     },
     body: initiateMultipartUploadResult({ bucket: context.bucket, key: context.key, uploadId: upload.id }),
@@ -153,7 +155,7 @@ export async function listParts(context: DatasetContext): Promise<S3Response> {
     checksumType: checksum?.type ?? null,
     encodingType: readEncodingType(target),
   });
-  return { status: 200, headers: XML, body };
+  return { status: 200, headers: { ...XML, ...abortHeaders(store, upload) }, body };
 }
 
 function shownChecksums(part: PartInfo, declared: DeclaredChecksum | undefined) {
@@ -243,7 +245,8 @@ export async function completeMultipartUpload(context: DatasetContext): Promise<
         }
       : {}),
   });
-  return { status: 200, headers: { ...XML, ...writtenVersionHeaders(entry) }, body };
+  const shown = { ...writtenVersionHeaders(entry), ...expirationHeaders(context.dataset.store, entry) };
+  return { status: 200, headers: { ...XML, ...shown }, body };
 }
 
 /** Checksum headers of this request speak of the finished object, not of the document that is its body. */

@@ -2,6 +2,7 @@
 // is a stream of the store that verifies its checksums, or the inline bytes in one piece.
 import type { ObjectEntry } from '../../store/types.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
+import { expirationHeaders } from '../lifecycle/headers.ts';
 import { LIMITS } from '../limits.ts';
 import { queryValue } from '../target.ts';
 import type { S3Response, Target } from '../types.ts';
@@ -130,6 +131,7 @@ function entryHeaders(context: DatasetContext, entry: ObjectEntry, selection: Se
     ...readVersionHeaders(context.dataset.store, entry),
     ...shownLock(context, entry),
     ...tagCountHeader(context, entry),
+    ...expirationHeaders(context.dataset.store, entry),
     ...responseOverrides(context.request.target),
     ...(context.request.headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED'
       ? selectedChecksum(entry, selection)

@@ -3,6 +3,7 @@
 import { checkCondition } from '../../store/conditions.ts';
 import type { RemoveResult, WriteCondition } from '../../store/types.ts';
 import { S3Error } from '../errors.ts';
+import { expirationHeaders } from '../lifecycle/headers.ts';
 import { LIMITS } from '../limits.ts';
 import type { S3Response } from '../types.ts';
 import { checksumHeaders, toBag } from './attributes.ts';
@@ -33,8 +34,8 @@ export async function putObject(context: DatasetContext): Promise<S3Response> {
     attributes: toBag(lockedByDefault(context, { ...attributes, ...(checksum ? { checksum } : {}) })),
     ...(condition ? { condition } : {}),
   });
-  const headers = { etag: quoted(entry.etag), ...checksumHeaders(checksum), ...writtenVersionHeaders(entry) };
-  return { status: 200, headers };
+  const shown = { ...checksumHeaders(checksum), ...writtenVersionHeaders(entry), ...expirationHeaders(store, entry) };
+  return { status: 200, headers: { etag: quoted(entry.etag), ...shown } };
 }
 
 /** Conditions on dates mean nothing to a write in S3; ignoring one would be a wrong success. */

@@ -13,10 +13,10 @@ function httpDate(ms: number): string {
   return new Date(ms).toUTCString();
 }
 
-/** x-amz-expiration. For the current version only: pass what `store.head` or a write returned. */
+/** x-amz-expiration; of the current version only. */
 export function expirationHeaders(store: Store, entry: ObjectEntry): Record<string, string> {
   const document = readLifecycle(store);
-  if (!document || entry.deleteMarker) return {};
+  if (!document || store.head(entry.key)?.sequence !== entry.sequence) return {};
   const { key, size, modifiedMs } = entry;
   const tags = storedAttributes(entry.attributes).tags ?? {};
   const due = expirationDue(document, { key, size, tags, modifiedMs }, DAY_MS);
