@@ -8,7 +8,7 @@ import type { DatasetContext } from '../handlers/context.ts';
 import type { Identity } from '../types.ts';
 import { parseAccessControlPolicy } from '../xml/acl.ts';
 import type { Owner } from '../xml/results.ts';
-import { GROUPS, isDefaultAcl, isPublicAcl, type StoredAcl } from './acl.ts';
+import { isDefaultAcl, isPublicAcl, type StoredAcl } from './acl.ts';
 import { BUCKET_OWNER_FULL_CONTROL, type CannedFor, cannedAcl } from './acl-canned.ts';
 import { type ClaimedGrant, granteesOf, readGrantHeaders, resolveGrants } from './acl-grants.ts';
 import {
@@ -90,10 +90,7 @@ function newObjectOwner(
   return ownership === 'BucketOwnerPreferred' && handedOver ? bucketOwner : ownerOf(identity);
 }
 
-/**
- * A list that gives others anything is a matter of `s3:PutObjectAcl`, which the future owner of the object has. Who may
- * write only because the bucket's own list lets everybody in is not asked for more than that list.
- */
+/** A list that gives others anything is a matter of `s3:PutObjectAcl`, which the future owner of the object has. */
 function requireMayGrant(
   context: DatasetContext,
   acl: StoredAcl,
@@ -103,20 +100,12 @@ function requireMayGrant(
   const { identity } = context.authorizer;
   const own = [identity.canonicalId, bucketOwner?.id];
   if (acl.grants.every(({ grantee }) => grantee.kind === 'user' && own.includes(grantee.id))) return;
-  const open = readBucketAcl(context.dataset.store)?.grants.some(
-    ({ grantee, permission }) => isAllUsers(grantee) && (permission === 'WRITE' || permission === 'FULL_CONTROL'),
-  );
-  const grants = [{ grantee: { kind: 'group', uri: GROUPS.allUsers }, permission: 'WRITE_ACP' }] as const;
-  const entry = unwritten(context.key, { ...(owner ? { owner } : {}), ...(open ? { acl: { grants } } : {}) });
+  const entry = owner !== null && owner.id !== bucketOwner?.id ? unwritten(context.key, owner) : null;
   context.authorizer.require('s3:PutObjectAcl', { key: context.key, entry });
 }
 
-function isAllUsers(grantee: StoredAcl['grants'][number]['grantee']): boolean {
-  return grantee.kind === 'group' && grantee.uri === GROUPS.allUsers;
-}
-
 /** The object as it will be before anybody has set its list, for the authorizer. */
-function unwritten(key: string, attributes: ObjectAccess): ObjectEntry {
+function unwritten(key: string, owner: Owner): ObjectEntry {
   return {
     key,
     versionId: null,
@@ -128,7 +117,7 @@ function unwritten(key: string, attributes: ObjectAccess): ObjectEntry {
     etag: '',
     blobs: [],
     partSizes: null,
-    attributes: { ...attributes },
+    attributes: { owner },
   };
 }
 

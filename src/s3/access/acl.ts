@@ -50,11 +50,14 @@ export interface AclQuestion {
 
 interface Rule {
   readonly of: 'bucket' | 'object';
-  readonly needs: Exclude<AclPermission, 'FULL_CONTROL'>;
+  /** 'never': no list of an object grants it. */
+  readonly needs: Exclude<AclPermission, 'FULL_CONTROL'> | 'never';
   /** The owner has it whatever the list says: an owner cannot be locked out of the list itself. */
   readonly ownerAlways?: true;
   /** Counts for the owner of the bucket alone. */
   readonly bucketOwnerOnly?: true;
+  /** Asked for an object that is yet to be written (no owner): who may write it may give it that, too. */
+  readonly withNew?: true;
 }
 
 /** Every action that an ACL can grant; the rest is for owners and policies. */
@@ -75,20 +78,23 @@ const RULES: Readonly<Record<string, Rule>> = {
   's3:GetObjectTorrent': { of: 'object', needs: 'READ' },
   's3:GetObjectAcl': { of: 'object', needs: 'READ_ACP', ownerAlways: true },
   's3:GetObjectVersionAcl': { of: 'object', needs: 'READ_ACP', ownerAlways: true },
-  's3:PutObjectAcl': { of: 'object', needs: 'WRITE_ACP', ownerAlways: true },
+  's3:PutObjectAcl': { of: 'object', needs: 'WRITE_ACP', ownerAlways: true, withNew: true },
   's3:PutObjectVersionAcl': { of: 'object', needs: 'WRITE_ACP', ownerAlways: true },
+  's3:PutObjectTagging': { of: 'object', needs: 'never', withNew: true },
 };
+
+const NEW_OBJECT: Rule = { of: 'bucket', needs: 'WRITE' };
 
 /**
  * Whether the lists grant it. With ACLs disabled both lists count as the default ones of the bucket's owner. A list
  * grants to accounts, so the answer for an owner's own account says nothing of what one of its credentials may do:
- * within the account its rules decide, as IAM does in AWS. An object that does not exist has no list: false.
+ * within the account its rules decide, as IAM does in AWS. An object that does not exist has no list; what can be given to
+ * a new object along with its bytes is a matter of writing it.
  */
 export function aclAllows(question: AclQuestion): boolean {
-  const rule = RULES[question.permission];
-  if (rule === undefined) return false;
+  const rule = ruleFor(question);
+  if (rule === null) return false;
   const { identity, bucketOwner, aclsEnabled } = question;
-  if (rule.of === 'object' && question.objectOwner === null) return false;
   if (rule.bucketOwnerOnly && !isUser(identity, bucketOwner?.id)) return false;
   const owner = rule.of === 'bucket' || !aclsEnabled ? bucketOwner : question.objectOwner;
   if (rule.ownerAlways && isUser(identity, owner?.id)) return true;
@@ -96,9 +102,15 @@ export function aclAllows(question: AclQuestion): boolean {
   const acl = stored ?? defaultAcl(owner);
   return acl.grants.some(
     (grant) =>
-      (grant.permission === rule.needs || grant.permission === 'FULL_CONTROL') &&
+      (grant.permission === rule.needs || (grant.permission === 'FULL_CONTROL' && rule.needs !== 'never')) &&
       names(grant.grantee, identity, question.ignorePublicAcls),
   );
+}
+
+function ruleFor({ permission, objectOwner }: AclQuestion): Rule | null {
+  const rule = RULES[permission] ?? null;
+  if (rule?.of !== 'object' || objectOwner !== null) return rule;
+  return rule.withNew ? NEW_OBJECT : null;
 }
 
 function names(grantee: Grantee, identity: Identity, ignorePublic: boolean): boolean {

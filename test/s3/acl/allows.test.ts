@@ -167,9 +167,18 @@ test('versions are removed for good by the owner of the bucket alone', () => {
   assert.equal(aclAllows({ ...question, identity: main }), true);
 });
 
-test('an object that does not exist has no list', () => {
-  const question = { objectOwner: null, objectAcl: grants([toGroup(GROUPS.allUsers), 'FULL_CONTROL']) };
-  assert.deepEqual(allowed({ ...question, identity: alt }), []);
+test('an object that does not exist has no list; who may write it may give it tags and a list at once', () => {
+  const all = grants([toGroup(GROUPS.allUsers), 'FULL_CONTROL']);
+  assert.deepEqual(allowed({ objectOwner: null, objectAcl: all }), []);
+  const given = sorted(['s3:PutObjectAcl', 's3:PutObjectTagging']);
+  for (const permission of ['WRITE', 'FULL_CONTROL'] as const) {
+    const question = { objectOwner: null, bucketAcl: grants([toGroup(GROUPS.allUsers), permission]) };
+    assert.deepEqual(allowed(question), sorted([...ON_BUCKET[permission], ...given]));
+  }
+  for (const permission of ['READ', 'READ_ACP', 'WRITE_ACP'] as const) {
+    const question = { objectOwner: null, bucketAcl: grants([toGroup(GROUPS.allUsers), permission]) };
+    assert.deepEqual(allowed(question), sorted(ON_BUCKET[permission]));
+  }
 });
 
 test('the list of the bucket says nothing of its objects, nor the other way round', () => {
