@@ -16,6 +16,8 @@ import { BUCKET_DOCUMENT, bucketDocument, checkExpectedOwner, ownerOf, readBucke
 import { type DatasetContext, type HandlerContext, readDocument } from './context.ts';
 import { type LockDocument, OBJECT_LOCK_DOCUMENT, readLockDocument } from './lock-rules.ts';
 import { decodeToken, encodeToken } from './page-query.ts';
+import { bucketTagsDocument, TAGGING_DOCUMENT } from './tagging.ts';
+import { bucketTags } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 const LOCK_HEADER = 'x-amz-bucket-object-lock-enabled';
@@ -91,12 +93,15 @@ export async function createBucket(context: HandlerContext): Promise<S3Response>
   const { headers, auth } = context.request;
   refuseUnsupported(headers);
   const { region } = config().cluster;
-  checkLocation(await readDocument(context, LIMITS.configurationBytesMax.value), region);
+  const asked = parseCreateBucketRequest(await readDocument(context, LIMITS.configurationBytesMax.value));
+  checkLocation(asked.locationConstraint, region);
+  const tags = bucketTags(asked.tags);
   const document = bucketDocument(auth.identity, region);
   const lock = wantsLock(headers);
   const documents = {
     [BUCKET_DOCUMENT]: document,
     ...newBucketDocuments(auth.identity, headers, config()),
+    ...(asked.tags.length > 0 ? { [TAGGING_DOCUMENT]: bucketTagsDocument(tags) } : {}),
     ...(lock ? { [OBJECT_LOCK_DOCUMENT]: { enabled: true } satisfies LockDocument } : {}),
   };
   const created = { status: 200, headers: { location: `/${context.bucket}` }, body: '' };
@@ -124,8 +129,7 @@ function wantsLock(headers: Readonly<Record<string, string>>): boolean {
   throw invalidArgument(`${LOCK_HEADER} is true or false`, LOCK_HEADER, text);
 }
 
-function checkLocation(document: Buffer, region: string): void {
-  const { locationConstraint } = parseCreateBucketRequest(document);
+function checkLocation(locationConstraint: string | null, region: string): void {
   // `us-east-1` and `EU` are what older clients send whatever the endpoint.
   const accepted = [null, region, 'us-east-1', 'EU'];
   if (!accepted.includes(locationConstraint)) throw new S3Error('InvalidLocationConstraint');

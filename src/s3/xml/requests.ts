@@ -5,6 +5,7 @@ import { invalidArgument, S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from '../payload/checksums.ts';
 import { childrenOf, childText, parseXml, requireRoot, type XmlElement } from './reader.ts';
+import { parseTagSet, type TagElement } from './tagging.ts';
 
 export interface DeleteItem {
   readonly key: string;
@@ -78,23 +79,29 @@ function completedPart(element: XmlElement): CompletedPart {
 export interface CreateBucketRequest {
   /** null when the document, or the body as a whole, names none. */
   readonly locationConstraint: string | null;
+  readonly tags: readonly TagElement[];
 }
 
 export function parseCreateBucketRequest(body: Buffer): CreateBucketRequest {
-  if (body.length === 0) return { locationConstraint: null };
+  if (body.length === 0) return { locationConstraint: null, tags: [] };
   const root = parseXml(body, LIMITS.configurationBytesMax.value);
   // Old clients send the root under both names.
   if (root.name !== 'CreateBucketConfiguration' && root.name !== 'CreateBucketConstraint') {
     throw new S3Error('MalformedXML');
   }
-  for (const name of ['Location', 'Bucket', 'Tags']) {
+  for (const name of ['Location', 'Bucket']) {
     const child = childrenOf(root, name)[0];
     if (child !== undefined && child.children.length > 0) {
       throw new S3Error('NotImplemented', `${name} in CreateBucketConfiguration is not implemented.`);
     }
   }
   const constraint = childText(root, 'LocationConstraint')?.trim();
-  return { locationConstraint: constraint === undefined || constraint === '' ? null : constraint };
+  const [tags, second] = childrenOf(root, 'Tags');
+  if (second !== undefined) throw new S3Error('MalformedXML');
+  return {
+    locationConstraint: constraint === undefined || constraint === '' ? null : constraint,
+    tags: tags === undefined ? [] : parseTagSet(tags),
+  };
 }
 
 export function unquoted(etag: string): string {

@@ -272,10 +272,24 @@ test('CreateBucket: with and without a location', () => {
   );
 });
 
+test('CreateBucket: tags', () => {
+  const create = (inner: string) =>
+    parseCreateBucketRequest(xml(`<CreateBucketConfiguration>${inner}</CreateBucketConfiguration>`));
+  const tag = '<Tag><Key>a</Key><Value>b</Value></Tag>';
+  assert.deepEqual(create(`<Tags>${tag}</Tags>`).tags, [{ key: 'a', value: 'b' }]);
+  assert.deepEqual(create('').tags, []);
+  for (const tags of [`<Tags>${tag}</Tags><Tags/>`, '<Tags><Tag><Key>a</Key></Tag></Tags>', '<Tags><Other/></Tags>']) {
+    assert.equal(
+      code(() => create(tags)),
+      'MalformedXML',
+      tags,
+    );
+  }
+});
+
 test('CreateBucket: what is not built is not dropped', () => {
   const create = (inner: string) =>
     code(() => parseCreateBucketRequest(xml(`<CreateBucketConfiguration>${inner}</CreateBucketConfiguration>`)));
-  assert.equal(create('<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>'), 'NotImplemented');
   assert.equal(create('<Location><Name>usw2-az1</Name><Type>AvailabilityZone</Type></Location>'), 'NotImplemented');
   assert.equal(
     code(() => parseCreateBucketRequest(xml('<Other/>'))),
