@@ -60,8 +60,8 @@ interface Rule {
   readonly withNew?: true;
 }
 
-/** Every action that an ACL can grant; the rest is for owners and policies. */
-const RULES: Readonly<Record<string, Rule>> = {
+/** Every action that an ACL can grant; the rest is for owners and policies. docs/ACCESS.md has the same table. */
+export const ACL_RULES: Readonly<Record<string, Rule>> = {
   's3:ListBucket': { of: 'bucket', needs: 'READ' },
   's3:ListBucketVersions': { of: 'bucket', needs: 'READ' },
   's3:ListBucketMultipartUploads': { of: 'bucket', needs: 'READ' },
@@ -108,7 +108,7 @@ export function aclAllows(question: AclQuestion): boolean {
 }
 
 function ruleFor({ permission, objectOwner }: AclQuestion): Rule | null {
-  const rule = RULES[permission] ?? null;
+  const rule = ACL_RULES[permission] ?? null;
   if (rule?.of !== 'object' || objectOwner !== null) return rule;
   return rule.withNew ? NEW_OBJECT : null;
 }

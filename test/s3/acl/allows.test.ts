@@ -1,10 +1,12 @@
 // What grants allow, as a table: for each ACL permission on a bucket or an object the actions that it stands for, taken
 // from the User Guide ("Mapping of ACL permissions and access policy permissions"), and nothing else.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   ACL_PERMISSIONS,
+  ACL_RULES,
   type AclPermission,
   type AclQuestion,
   aclAllows,
@@ -266,4 +268,16 @@ test('what was stored otherwise is no grant', () => {
     { ...good, grantee: { kind: 'role', id: 'id-alt' } },
   ];
   assert.deepEqual(parseStoredAcl({ grants: [...bad, good] }), { grants: [good] });
+});
+
+test('docs/ACCESS.md has the same table', async () => {
+  const page = await readFile(new URL('../../../docs/ACCESS.md', import.meta.url), 'utf8');
+  const from = page.indexOf('\n## Access control lists\n');
+  const section = page.slice(from, page.indexOf('\n## ', from + 1));
+  const rows = [...section.matchAll(/^\| `(s3:\w+)` \| (.*?) \|$/gm)].map(([, action, by]) => [action, by]);
+  const code = Object.entries(ACL_RULES).map(([action, { of, needs, bucketOwnerOnly, withNew }]) => {
+    const by = needs === 'never' ? [] : [`${needs} of the ${of}${bucketOwnerOnly ? ", for the bucket's owner" : ''}`];
+    return [action, [...by, ...(withNew ? ['WRITE of the bucket with a new object'] : [])].join(', or ')];
+  });
+  assert.deepEqual(rows, code);
 });
