@@ -44,9 +44,6 @@ export interface HopForwarder extends Forwarder {
   buffered(exchange: Exchange): boolean;
 }
 
-/** As Node recognises it; other expectations are nobody's. */
-const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
-
 /** Status that stands for "the client went before there was an answer" (never on the wire). */
 export const CLIENT_GONE_STATUS = 499;
 
@@ -134,7 +131,7 @@ function hopHeaders(
     epoch: options.epoch(),
     address: origin.address,
     secure: origin.secure,
-    expects: CONTINUE.test(rawHeader(request.rawHeaders, 'expect') ?? ''),
+    expects: rawHeader(request.rawHeaders, 'expect') !== undefined,
     body: hopBody,
   });
   const headers = forwardedRequestHeaders(request.rawHeaders);

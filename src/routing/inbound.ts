@@ -54,7 +54,11 @@ const HOST = /^(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9._-]{0,252}))(?::\d{1,
 const TARGET = /^\/[\x21-\x22\x24-\x7e]*$/;
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i;
 
+/** As Node recognises it; other expectations are nobody's. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
 interface Scan {
+  readonly strangeExpect: boolean;
   readonly host: string | null;
   readonly length: string | null;
   readonly encoding: string | null;
@@ -76,11 +80,12 @@ export function inspectHead(head: Head, limits: ListenerLimits, keepOwn: boolean
   if (nominated.kind === 'refused') {
     return refused(refusal('nominated', `The Connection header may not name "${nominated.name}".`));
   }
-  const rewrite = nominated.names.length > 0 || (scan.own && !keepOwn);
+  const dropped = scan.strangeExpect ? [...nominated.names, 'expect'] : nominated.names;
+  const rewrite = dropped.length > 0 || (scan.own && !keepOwn);
   return {
     kind: 'accepted',
     target,
-    rawHeaders: rewrite ? withoutHeaders(head.rawHeaders, new Set(nominated.names)) : null,
+    rawHeaders: rewrite ? withoutHeaders(head.rawHeaders, new Set(dropped)) : null,
     body: scan.encoding !== null ? 'chunked' : scan.length !== null ? Number(scan.length) : null,
   };
 }
@@ -114,6 +119,8 @@ function scanHeaders(raw: RawHeaders, limits: ListenerLimits): Scan | { refusal:
   }
   return {
     host: seen.get('host') ?? null,
+    // Ignored, so it is nothing that the owner behind a hop should see either.
+    strangeExpect: !CONTINUE.test(seen.get('expect') ?? '100-continue'),
     length: seen.get('content-length') ?? null,
     encoding: seen.get('transfer-encoding') ?? null,
     authorization: seen.get('authorization') ?? '',
