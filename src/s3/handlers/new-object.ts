@@ -1,14 +1,10 @@
 // What the headers of a request give a new version besides its body: system headers, metadata, storage class, access,
 // tags and locks. Read, judged and authorised before the body; shared by PutObject, CopyObject, CreateMultipartUpload and
 // forms. `headers` are the request's, or those that the fields of a form stand for.
-import { aclAllows } from '../access/acl.ts';
-import { aclsEnabled, readBucketAcl } from '../access/acl-ownership.ts';
 import { newObjectAcl } from '../access/acl-requests.ts';
-import { readPublicAccessBlock } from '../access/public-access-block.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { type ObjectAttributes, readAttributes } from './attributes.ts';
 import { requireBodyDigest } from './body-digest.ts';
-import { readBucketDocument } from './bucket-document.ts';
 import { type DatasetContext, wireHeaders } from './context.ts';
 import {
   defaultRetention,
@@ -19,7 +15,7 @@ import {
   readLockDocument,
   requireFuture,
 } from './lock-rules.ts';
-import { readTaggingHeader, requestTagConditions, type Tags } from './tags.ts';
+import { readTaggingHeader, requestTagConditions } from './tags.ts';
 
 const MODE = 'x-amz-object-lock-mode';
 const UNTIL = 'x-amz-object-lock-retain-until-date';
@@ -48,31 +44,10 @@ export function newObjectAttributes(
 export function newTags(context: DatasetContext, headers: Headers): Pick<ObjectAttributes, 'tags'> {
   const tags = readTaggingHeader(headers);
   if (!tags) return {};
-  requireMayTag(context, tags);
+  // No entry: the object is a new one, and not what it replaces.
+  const resource = { key: context.key, entry: null, conditions: requestTagConditions(tags) };
+  context.authorizer.require('s3:PutObjectTagging', resource);
   return { tags };
-}
-
-/**
- * Tags of a new object are a matter of `s3:PutObjectTagging`, which no list grants. Who may write because the bucket's
- * list lets him in is not asked for more than that list; it is his object. (ceph/s3-tests: a form with tags by nobody.)
- */
-function requireMayTag({ authorizer, dataset, key }: DatasetContext, tags: Tags): void {
-  const resource = { key, conditions: requestTagConditions(tags) };
-  if (authorizer.allows('s3:PutObjectTagging', resource)) return;
-  const { store } = dataset;
-  const byList =
-    aclsEnabled(store) &&
-    aclAllows({
-      identity: authorizer.identity,
-      permission: 's3:PutObject',
-      bucketAcl: readBucketAcl(store),
-      objectAcl: null,
-      bucketOwner: readBucketDocument(store)?.owner ?? null,
-      objectOwner: null,
-      aclsEnabled: true,
-      ignorePublicAcls: readPublicAccessBlock(store)?.ignorePublicAcls ?? false,
-    });
-  if (!byList || authorizer.denies('s3:PutObjectTagging', resource)) throw new S3Error('AccessDenied');
 }
 
 /** The lock that the headers ask for. The bucket's default is added later, by `lockedByDefault`. */

@@ -19,6 +19,7 @@ import {
   ListObjectVersionsCommand,
   ListPartsCommand,
   PutBucketAclCommand,
+  PutBucketPolicyCommand,
   PutBucketVersioningCommand,
   PutObjectAclCommand,
   PutObjectCommand,
@@ -380,6 +381,56 @@ test('a user who may write with the list of a bucket may give its own objects to
   });
   assert.equal(nobody.status, 200);
   assert.equal((await anonymous('GET', `/${Bucket}/nobody`)).text, 'x');
+});
+
+test('who may write by the list of a bucket may give a new object tags; by a policy it takes both', async () => {
+  const Bucket = await makeBucket({ ACL: 'public-read-write' });
+  await main.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' }));
+  const put = new PutObjectCommand({ Bucket, Key: 'k', Body: 'y', Tagging: 'a=b' });
+  assert.equal(await refused(alt.send(put)), 'done', 'over an object of somebody else, too');
+  assert.deepEqual((await stored(Bucket, 'k')).tags, { a: 'b' });
+
+  await main.send(new PutBucketAclCommand({ Bucket, ACL: 'private' }));
+  const allow = async (...actions: string[]) => {
+    const Resource = `arn:aws:s3:::${Bucket}/*`;
+    const Statement = { Effect: 'Allow', Principal: '*', Action: actions, Resource };
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+    await main.send(new PutBucketPolicyCommand({ Bucket, Policy }));
+  };
+  await allow('s3:PutObject');
+  assert.equal(await refused(alt.send(put)), DENIED);
+  await allow('s3:PutObject', 's3:PutObjectTagging');
+  assert.equal(await refused(alt.send(put)), 'done');
+});
+
+test('a policy that lets nobody in particular write does not let him make objects public', async () => {
+  const Bucket = await makeBucket();
+  const Statement = (...Action: string[]) => ({
+    Effect: 'Allow',
+    Principal: '*',
+    Action,
+    Resource: `arn:aws:s3:::${Bucket}/*`,
+  });
+  const write = (acl: string) =>
+    node.raw({ method: 'PUT', path: `/${Bucket}/k`, body: 'x', sign: false, headers: { 'x-amz-acl': acl } });
+  const policy = (statement: object) => JSON.stringify({ Version: '2012-10-17', Statement: statement });
+  await main.send(new PutBucketPolicyCommand({ Bucket, Policy: policy(Statement('s3:PutObject')) }));
+  assert.equal((await write('private')).status, 200);
+  assert.equal((await write('public-read')).code, 'AccessDenied');
+  assert.deepEqual(await objectGrants(Bucket, 'k'), ['id-main FULL_CONTROL']);
+  const both = Statement('s3:PutObject', 's3:PutObjectAcl');
+  await main.send(new PutBucketPolicyCommand({ Bucket, Policy: policy(both) }));
+  assert.equal((await write('public-read')).status, 200);
+});
+
+test('a policy that forbids s3:PutObjectAcl holds for the ACL of a new object of one’s own', async () => {
+  const Bucket = await makeBucket({ ACL: 'public-read-write' });
+  const Statement = { Effect: 'Deny', Principal: '*', Action: 's3:PutObjectAcl', Resource: `arn:aws:s3:::${Bucket}/*` };
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+  await main.send(new PutBucketPolicyCommand({ Bucket, Policy }));
+  const put = (ACL: 'private' | 'public-read') => new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ACL });
+  assert.equal(await refused(alt.send(put('public-read'))), DENIED);
+  assert.equal(await refused(alt.send(put('private'))), 'done');
 });
 
 test('BlockPublicAcls refuses public lists, IgnorePublicAcls disregards them', async () => {
