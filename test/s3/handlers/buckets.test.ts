@@ -70,7 +70,7 @@ const LOCATIONS: [body: string, status: number, code: string | null][] = [
     400,
     'InvalidLocationConstraint',
   ],
-  ['<CreateBucketConfiguration><Tags><Tag/></Tags></CreateBucketConfiguration>', 501, 'NotImplemented'],
+  ['<CreateBucketConfiguration><Tags><Tag/></Tags></CreateBucketConfiguration>', 400, 'MalformedXML'],
   ['<Wrong/>', 400, 'MalformedXML'],
   ['<CreateBucketConfiguration>', 400, 'MalformedXML'],
 ];
