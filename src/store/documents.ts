@@ -2,7 +2,8 @@
 //
 // A store that is open for writing is changed by this process alone, so a parsed copy holds until setDocument has
 // committed. A reader beside a live store, or of a file that another process writes, asks the index each time and parses
-// again when the bytes differ: a transaction is one page look-up, a stale policy would be a hole.
+// again when the bytes differ: a look-up is cheap, a stale policy would be a hole. It lags by the view of the file that
+// lmdb-js keeps for a millisecond, as all that such a reader sees does.
 import type { StoreIndex } from './index.ts';
 
 interface Parsed {

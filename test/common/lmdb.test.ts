@@ -74,6 +74,47 @@ describe('tables', () => {
     await database.close();
   });
 
+  it('are walked backwards from an exclusive end down to an inclusive start', async () => {
+    const database = await createDatabase(path, { tables: TABLES });
+    await database.transact((transaction) => {
+      for (const name of ['a', 'b', 'b\0', 'c', 'd']) transaction.put('a', bytes(name), bytes(name));
+    });
+    const back = (start: string, end: string) =>
+      [...database.range('a', { start: bytes(start), end: bytes(end), reverse: true })].map(({ key }) =>
+        key.toString(),
+      );
+    assert.deepEqual(back('b', 'd'), ['c', 'b\0', 'b']);
+    assert.deepEqual(back('', 'b\0'), ['b', 'a']);
+    assert.deepEqual(back('aa', 'bb'), ['b\0', 'b']);
+    assert.deepEqual(back('b\0', 'zz'), ['d', 'c', 'b\0']);
+    assert.deepEqual(back('e', 'zz'), []);
+    assert.deepEqual(back('', 'a'), []);
+    assert.deepEqual(back('c', 'b'), []);
+    await database.close();
+  });
+
+  it('of a later release read as empty, until they are added for good', async () => {
+    await filled(10);
+    const withLater = (readonly: boolean) =>
+      openDatabase<Table | 'later'>(path, { tables: TABLES, laterTables: ['later'], alone: true, readonly });
+    let database = await withLater(true);
+    assert.equal(database.get('later', bytes('k')), undefined);
+    assert.deepEqual([...database.range('later', { start: bytes('k') })], []);
+    await database.close();
+    database = await withLater(false);
+    assert.equal(database.get('later', bytes('k')), undefined);
+    database.addTables();
+    await database.transact((transaction) => transaction.put('later', bytes('k'), bytes('v')));
+    await database.close();
+    database = await withLater(true);
+    assert.equal(database.get('later', bytes('k'))?.toString(), 'v');
+    assert.equal([...database.range('a', { start: bytes('') })].length, 10);
+    await database.close();
+    const older = await reopen(path);
+    assert.equal(keys(older, '').length, 10);
+    await older.close();
+  });
+
   it('grow beyond the first map', async () => {
     let database = await createDatabase(path, { tables: TABLES, mapBytes: 1 << 20 });
     for (let i = 0; i < 40; i++) {
