@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { matchesPattern, parsePattern } from '../../../src/s3/access/pattern.ts';
+
+const VALUES: Record<string, string> = { 'aws:username': 'ann', 'aws:userid': 'a*b' };
+const resolve = (key: string) => VALUES[key];
+
+function matches(pattern: string, value: string, options = { variables: true, wildcards: true }, ignoreCase = false) {
+  const parsed = parsePattern(pattern, options);
+  assert.ok(parsed, pattern);
+  return matchesPattern(parsed, value, resolve, ignoreCase);
+}
+
+const CASES: readonly (readonly [pattern: string, value: string, expected: boolean])[] = [
+  ['', '', true],
+  ['', 'a', false],
+  ['*', '', true],
+  ['a', 'a', true],
+  ['a', 'ab', false],
+  ['a', 'A', false],
+  ['a*', 'a/b/c', true],
+  ['a*', 'ba', false],
+  ['*a', 'ba', true],
+  ['*a*b*', 'xaybz', true],
+  ['*a*b*', 'xbya', false],
+  ['a**b', 'ab', true],
+  ['a?c', 'abc', true],
+  ['a?c', 'ac', false],
+  ['a?c', 'a\u{1f600}c', true],
+  ['?', '', false],
+  ['*?', 'a', true],
+  ['b/home/${aws:username}/*', 'b/home/ann/x', true],
+  ['b/home/${aws:username}/*', 'b/home/bob/x', false],
+  ['b/home/${AWS:UserName}/*', 'b/home/ann/x', true],
+  // What a variable stands for is text.
+  ['${aws:userid}', 'a*b', true],
+  ['${aws:userid}', 'axb', false],
+  ['${aws:referer}', '', false],
+  ["${aws:referer, 'none'}/*", 'none/x', true],
+  ['${*}${?}${$}', '*?$', true],
+  ['${*}', 'x', false],
+];
+
+for (const [pattern, value, expected] of CASES) {
+  test(`${pattern} ${expected ? 'matches' : 'does not match'} ${JSON.stringify(value)}`, () => {
+    assert.equal(matches(pattern, value), expected);
+  });
+}
+
+test('without variables, and without wildcards, their characters are text', () => {
+  assert.equal(matches('${aws:username}', 'ann', { variables: false, wildcards: true }), false);
+  assert.equal(matches('${aws:username}', '${aws:username}', { variables: false, wildcards: true }), true);
+  assert.equal(matches('a*', 'ab', { variables: true, wildcards: false }), false);
+  assert.equal(matches('a*', 'a*', { variables: true, wildcards: false }), true);
+});
+
+test('case is disregarded when that is asked for', () => {
+  assert.equal(matches('S3:get*', 's3:GetObject', undefined, true), true);
+  assert.equal(matches('S3:get*', 's3:GetObject'), false);
+  assert.equal(matches('?ET', 'get', undefined, true), true);
+});
+
+for (const broken of ['${', '${aws:username', '${}', '${a b}', "${a, 'b}"]) {
+  test(`${broken} is malformed`, () => assert.equal(parsePattern(broken, { variables: true, wildcards: true }), null));
+}
+
+test('agrees with the definition by recursion', () => {
+  const naive = (pattern: string, value: string): boolean => {
+    if (pattern === '') return value === '';
+    if (pattern[0] === '*') return naive(pattern.slice(1), value) || (value !== '' && naive(pattern, value.slice(1)));
+    return value !== '' && (pattern[0] === '?' || pattern[0] === value[0]) && naive(pattern.slice(1), value.slice(1));
+  };
+  const text = (characters: string[], maxLength: number) =>
+    fc.array(fc.constantFrom(...characters), { maxLength }).map((list) => list.join(''));
+  fc.assert(
+    fc.property(text(['a', 'b', '*', '?'], 8), text(['a', 'b'], 10), (pattern, value) => {
+      assert.equal(matches(pattern, value), naive(pattern, value), `${pattern} ~ ${value}`);
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test('many stars cost no more than the product of the lengths', () => {
+  // Backtracking over every star would take longer than the universe is old.
+  assert.equal(matches(`${'*a'.repeat(1000)}*b`, 'a'.repeat(5000)), false);
+});
