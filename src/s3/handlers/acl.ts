@@ -4,7 +4,6 @@ import type { Store } from '../../store/types.ts';
 import { isDefaultAcl, type StoredAcl } from '../access/acl.ts';
 import { ACL_DOCUMENT, effectiveBucketAcl, effectiveObjectAcl, objectOwnerOf } from '../access/acl-ownership.ts';
 import { requestedAcl } from '../access/acl-requests.ts';
-import type { Permission } from '../access/authorizer.ts';
 import { S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { S3Response } from '../types.ts';
@@ -12,7 +11,7 @@ import { accessControlPolicy } from '../xml/acl.ts';
 import type { Owner } from '../xml/results.ts';
 import { readBucketDocument } from './bucket-document.ts';
 import { type DatasetContext, readDocument } from './context.ts';
-import { readVersionHeaders, refuseMarker, requestedVersion, requireObject } from './version-id.ts';
+import { readVersionHeaders, requestedVersion, requireObject } from './version-id.ts';
 
 const XML = { 'content-type': 'application/xml' };
 /** Of a dataset that was not made by CreateBucket. */
@@ -35,7 +34,6 @@ export async function putBucketAcl(context: DatasetContext): Promise<S3Response>
 export async function getObjectAcl(context: DatasetContext): Promise<S3Response> {
   const { store } = context.dataset;
   const entry = requireObject(context);
-  context.authorizer.require(objectPermission(context, 'Get'), { key: context.key, entry });
   const owner = objectOwnerOf(store, entry.attributes) ?? NO_OWNER;
   const body = accessControlPolicy({ owner, ...effectiveObjectAcl(store, entry) });
   return { status: 200, headers: { ...XML, ...readVersionHeaders(store, entry) }, body };
@@ -44,18 +42,16 @@ export async function getObjectAcl(context: DatasetContext): Promise<S3Response>
 export async function putObjectAcl(context: DatasetContext): Promise<S3Response> {
   const { store } = context.dataset;
   const version = requestedVersion(context);
-  const permission = objectPermission(context, 'Put');
   const entry = requireObject(context);
-  context.authorizer.require(permission, { key: context.key, entry });
   const owner = objectOwnerOf(store, entry.attributes);
   const acl = await readRequest(context, 'object', owner);
   if (acl === null) return { status: 200, headers: readVersionHeaders(store, entry) };
+  const permission = version === undefined ? 's3:PutObjectAcl' : 's3:PutObjectVersionAcl';
   const changed = await store.annotate({
     key: context.key,
     ...(version === undefined ? {} : { version }),
     // The current version may be another one by now: it is asked for again, and a list is its owner's.
     change(found) {
-      refuseMarker(found);
       context.authorizer.require(permission, { key: context.key, entry: found });
       if (objectOwnerOf(store, found.attributes)?.id !== owner?.id) throw new S3Error('OperationAborted');
       const { acl: _, ...kept } = found.attributes;
@@ -73,10 +69,6 @@ async function readRequest(
   const { headers } = context.request;
   const body = await readDocument(context, LIMITS.configurationBytesMax.value);
   return requestedAcl(context.dataset.store, context.services.config(), { resource, owner, headers, body });
-}
-
-function objectPermission(context: DatasetContext, verb: 'Get' | 'Put'): Permission {
-  return requestedVersion(context) === undefined ? `s3:${verb}ObjectAcl` : `s3:${verb}ObjectVersionAcl`;
 }
 
 function bucketOwner(store: Store): Owner | null {

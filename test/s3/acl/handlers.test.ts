@@ -27,6 +27,8 @@ import {
   S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import type { StoredAcl } from '../../../src/s3/access/acl.ts';
+import { overrideStore } from '../../support/memory-access.ts';
 import { credential } from '../../support/s3-client.ts';
 import { bucketName, s3Fixture } from '../../support/s3-fixture.ts';
 
@@ -431,6 +433,40 @@ test('a policy that forbids s3:PutObjectAcl holds for the ACL of a new object of
   const put = (ACL: 'private' | 'public-read') => new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ACL });
   assert.equal(await refused(alt.send(put('public-read'))), DENIED);
   assert.equal(await refused(alt.send(put('private'))), 'done');
+});
+
+test('an object that is replaced while its list is set: the new one is judged anew, and keeps its own', async (t) => {
+  const Bucket = await makeBucket({ ACL: 'public-read-write' });
+  t.after(() => {
+    node.access.wrapStore = (store) => store;
+  });
+  /** Right before the list is stored, `owner` puts another object in its place. */
+  const replacedBy = (owner: string, grants: StoredAcl['grants']) => {
+    node.access.wrapStore = (store) =>
+      overrideStore(store, {
+        async annotate(request) {
+          node.access.wrapStore = (inner) => inner;
+          const writer = store.beginBlob(3);
+          await writer.write(Buffer.from('new'));
+          const attributes = { owner: { id: `id-${owner}`, displayName: owner }, acl: { grants } };
+          await store.put({ key: 'k', blob: await writer.finish(), etag: 'e', attributes });
+          return store.annotate(request);
+        },
+      });
+  };
+  const full = (name: string) =>
+    ({ grantee: { kind: 'user', id: `id-${name}`, displayName: name }, permission: 'FULL_CONTROL' }) as const;
+  const put = () => refused(main.send(new PutObjectAclCommand({ Bucket, Key: 'k', ACL: 'public-read' })));
+
+  await main.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' }));
+  replacedBy('alt', [full('alt')]);
+  assert.equal(await put(), DENIED);
+  assert.deepEqual(await objectGrants(Bucket, 'k', alt), ['id-alt FULL_CONTROL']);
+
+  await main.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' }));
+  replacedBy('alt', [full('alt'), full('main')]);
+  assert.equal(await put(), '409 OperationAborted', 'the list would have been written for another owner');
+  assert.deepEqual(await objectGrants(Bucket, 'k', alt), ['id-alt FULL_CONTROL', 'id-main FULL_CONTROL']);
 });
 
 test('BlockPublicAcls refuses public lists, IgnorePublicAcls disregards them', async () => {
