@@ -158,14 +158,20 @@ class Worker implements LifecycleWorker {
     const owned = new Map(
       access.records().records.flatMap(({ dataset, id, owner }) => (owner === self ? [[dataset, id] as const] : [])),
     );
-    for (const [dataset, { id }] of this.#watched) {
-      if (!owned.has(dataset) || (id !== null && owned.get(dataset) !== id)) this.#watched.delete(dataset);
+    for (const one of this.#watched.values()) {
+      if (!owned.has(one.dataset) || (one.id !== null && owned.get(one.dataset) !== one.id)) this.#forget(one);
     }
     for (const [dataset, id] of owned) {
       const known = this.#watched.get(dataset);
       if (known) known.id = id;
       else this.#watched.set(dataset, { ...unknown(dataset, id), nextMs: nowMs });
     }
+  }
+
+  #forget(one: Watched): void {
+    if (this.#watched.get(one.dataset) === one) this.#watched.delete(one.dataset);
+    if (one.rules && one.sweep) this.#deps.metrics.lifecyclePasses.inc({ outcome: 'moved' });
+    one.sweep = null;
   }
 
   #discoverEveryMs(): number {
@@ -255,9 +261,7 @@ class Worker implements LifecycleWorker {
     const { metrics, log } = this.#deps;
     const code = isZringError(error) ? error.code : null;
     if (code && GONE.includes(code)) {
-      if (one.rules) metrics.lifecyclePasses.inc({ outcome: 'moved' });
-      if (this.#watched.get(one.dataset) === one) this.#watched.delete(one.dataset);
-      one.sweep = null;
+      this.#forget(one);
       return;
     }
     const retryMs = Math.min(this.#limits.retryMs, this.#passEveryMs());

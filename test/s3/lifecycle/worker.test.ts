@@ -426,41 +426,56 @@ test('started, it hears of new rules at once, passes again when the time has com
   const bucket = bucketName();
   await access.create(bucket, {});
   const store = await access.store(bucket);
-  let wakeEvents = 0;
-  let entered: () => void = () => undefined;
-  const nextEnter = () =>
+  const clock = { monotonicMs: 0 };
+  /** The sleep that is under way, and who waits for one to begin. */
+  let awake: () => void = () => undefined;
+  let onSleep: () => void = () => undefined;
+  const asleep = () =>
     new Promise<void>((resolve) => {
-      entered = resolve;
+      onSleep = resolve;
     });
-  access.onRelease = () => entered();
-  let monotonicMs = 0;
   const worker = createLifecycleWorker({
     self: access.self,
     access,
-    clock: { wallMs: () => Date.now() + 10 * DAY, monotonicMs: () => monotonicMs },
+    clock: { wallMs: () => Date.now() + 10 * DAY, monotonicMs: () => clock.monotonicMs },
     metrics: createMetrics(),
     log: silentLogger(),
     dayMs: () => DAY,
-    // Sleeps until it is woken; a test that waits for time to pass moves it and wakes.
+    // Paces batches of nothing to no time, so what is left are the sleeps between turns.
+    limits: { versionsPerSecond: Number.POSITIVE_INFINITY, changesPerSecond: Number.POSITIVE_INFINITY },
     pause: (_ms, signal) =>
       new Promise((resolve) => {
-        wakeEvents += 1;
+        awake = resolve;
         signal.addEventListener('abort', () => resolve(), { once: true });
+        onSleep();
       }),
   });
-  const looked = nextEnter();
+  let sleeping = asleep();
   worker.start();
-  await looked;
+  await sleeping;
+  assert.equal(worker.status(bucket)?.rules, false);
+
   await put(store, 'k', '1');
   await store.setDocument(LIFECYCLE_DOCUMENT, document(expire(1)));
-  const passed = nextEnter();
+  sleeping = asleep();
   worker.changed(bucket);
-  await passed;
-  assert.deepEqual(keys(store), []);
-  monotonicMs += 3 * 3_600_000 + 1;
+  await sleeping;
+  assert.deepEqual(keys(store), [], 'new rules');
+
+  await put(store, 'k', '1');
+  for (const [hours, left] of [
+    [1, ['k']],
+    [2, []],
+  ] as const) {
+    clock.monotonicMs += hours * 3_600_000;
+    sleeping = asleep();
+    awake();
+    await sleeping;
+    assert.deepEqual(keys(store), left, 'every eighth of a day');
+  }
+
   await worker.stop();
-  assert(wakeEvents > 0);
+  await worker.stop();
   access.onEnter = () => assert.fail('entered after it stopped');
   worker.changed(bucket);
-  await worker.stop();
 });
