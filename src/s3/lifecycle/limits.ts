@@ -16,6 +16,8 @@ export interface LifecycleLimits {
   readonly passEveryMsMin: number;
   /** … and not less often than this. */
   readonly passEveryMsMax: number;
+  /** From new rules to their first pass: who sees a mistake can take it back. */
+  readonly settleMs: number;
   /** A dataset without rules; it would take another node, within `discoverMs`, to give it some unheard. */
   readonly lookAgainMs: number;
   /** How often the list of owned datasets is compared with what is watched. */
@@ -33,6 +35,7 @@ export const LIFECYCLE_LIMITS: LifecycleLimits = {
   passesPerDay: 8,
   passEveryMsMin: 1_000,
   passEveryMsMax: 3 * 3_600_000,
+  settleMs: 60_000,
   lookAgainMs: 86_400_000,
   discoverMs: 15_000,
   retryMs: 10_000,

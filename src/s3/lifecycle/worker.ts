@@ -108,8 +108,9 @@ class Worker implements LifecycleWorker {
   changed(dataset: string): void {
     const known = this.#watched.get(dataset);
     const lastPassMs = known?.lastPassMs ?? null;
+    const nextMs = this.#nowMs() + Math.min(this.#limits.settleMs, this.#passEveryMs());
     // A new object: a batch under way reports to the old one.
-    this.#watched.set(dataset, { ...unknown(dataset, known?.id ?? null), rules: true, lastPassMs });
+    this.#watched.set(dataset, { ...unknown(dataset, known?.id ?? null), rules: true, lastPassMs, nextMs });
     this.#nudged = true;
     this.#wake?.abort();
   }

@@ -420,7 +420,7 @@ describe('a dataset', () => {
   });
 });
 
-test('started, it hears of new rules at once, passes again when the time has come, and stops', async () => {
+test('started, it hears of new rules, gives them a minute, passes again when the time has come, and stops', async () => {
   const access = new MemoryAccess(folder.path, { self: bucketName('node') });
   accesses.push(access);
   const bucket = bucketName();
@@ -459,6 +459,11 @@ test('started, it hears of new rules at once, passes again when the time has com
   await store.setDocument(LIFECYCLE_DOCUMENT, document(expire(1)));
   sleeping = asleep();
   worker.changed(bucket);
+  await sleeping;
+  assert.deepEqual(keys(store), ['k'], 'a minute to take them back');
+  clock.monotonicMs += 60_000;
+  sleeping = asleep();
+  awake();
   await sleeping;
   assert.deepEqual(keys(store), [], 'new rules');
 
