@@ -1,5 +1,6 @@
 // `zring upgrade`: raises the formats in use (index, properties, records, peer protocol) to the newest that every node
-// of the map can read. The plan is pure; while every format has one version, there is nothing to apply.
+// of the map can read. The plan is pure; there is nothing to apply yet: the one format with two versions, the index, is
+// raised bucket by bucket, by the one that enables versioning.
 import { defineCommand } from 'citty';
 import type { ClusterStatus } from '../admin/types.ts';
 import { ZringError } from '../common/errors.ts';
@@ -48,6 +49,6 @@ export const upgradeCommand = defineCommand({
         plan.map(({ format, target, heldBackBy }) => [format, target, heldBackBy.join(', ') || '-']),
       ),
     );
-    print('\nEvery format is in use at this version already; nothing to do.');
+    print('\nThese versions may be used; nothing to do. A bucket raises its index when its versioning is enabled.');
   },
 });

@@ -20,7 +20,10 @@ import { RecordReader, RecordWriter } from './bytes.ts';
 import { ID_BYTES, idBytes } from './ids.ts';
 import type { Blob, ObjectEntry, PartInfo, UploadInfo, Versioning } from './types.ts';
 
+/** The newest that this release reads. A store has the oldest format that can hold it, so that older releases read it too. */
 export const FORMAT_VERSION = 2;
+/** Of a store whose versioning was never enabled. */
+export const UNVERSIONED_FORMAT = 1;
 export const BLOCK_BYTES = 1 << 20;
 
 export const TABLES = [
@@ -302,17 +305,17 @@ export interface StateRow {
 
 const VERSIONING: readonly Versioning[] = ['off', 'enabled', 'suspended'];
 
+/** In the form of format 1 until versioning is enabled for the first time. */
 export function encodeState(state: StateRow): Buffer {
-  return new RecordWriter()
+  const record = new RecordWriter()
     .byte(RECORD_VERSION)
     .number(state.sequence)
     .text(state.term ? `${state.term.n}@${state.term.node}` : '')
     .number(state.objects)
     .number(state.bytes)
-    .number(state.uploads)
-    .number(state.versions)
-    .byte(VERSIONING.indexOf(state.versioning))
-    .finish();
+    .number(state.uploads);
+  if (state.versioning !== 'off') record.number(state.versions).byte(VERSIONING.indexOf(state.versioning));
+  return record.finish();
 }
 
 export function decodeState(bytes: Buffer): StateRow {
@@ -321,7 +324,6 @@ export function decodeState(bytes: Buffer): StateRow {
   const sequence = record.number();
   const term = parseTerm(record.text());
   const totals = { objects: record.number(), bytes: record.number(), uploads: record.number() };
-  // Format 1 ended here.
   const versions = record.more ? record.number() : 0;
   const versioning = VERSIONING[record.more ? record.byte() : 0];
   record.end();

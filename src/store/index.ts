@@ -1,6 +1,7 @@
 // The index of one store: format check, opening counter, and the commit that every change goes through. Owns the database.
 // A commit checks and reads first, then writes, and in the same transaction counts up the sequence number and the totals:
 // what a change saw is what it is based on, and a refused change leaves nothing. Must not know data files.
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ZringError } from '../common/errors.ts';
 import { createDatabase, type Database, openDatabase, type RangeOptions, type Transaction } from '../common/lmdb.ts';
@@ -17,6 +18,7 @@ import {
   type StateRow,
   TABLES,
   type Table,
+  UNVERSIONED_FORMAT,
   VERSION_TABLES,
 } from './codec.ts';
 import { idBytes } from './ids.ts';
@@ -69,7 +71,7 @@ export function indexPath(folder: string): string {
 export async function createIndex(folder: string, id: string, nowMs: number): Promise<void> {
   const database = await createDatabase<Table>(indexPath(folder), { tables: [...TABLES, ...VERSION_TABLES] });
   try {
-    const format: FormatRow = { format: FORMAT_VERSION, id, createdMs: nowMs };
+    const format: FormatRow = { format: UNVERSIONED_FORMAT, id, createdMs: nowMs };
     const opening: OpeningRow = { opening: 0, term: null, clean: true };
     await database.transact((transaction) => {
       transaction.put('meta', FORMAT, Buffer.from(JSON.stringify(format)));
@@ -131,17 +133,16 @@ export class StoreIndex implements IndexReads {
     }
   }
 
-  /**
-   * Durable before the first id of this opening exists, so that no later opening can take it for its own. Raises an older
-   * format to the present one: after a crash before this commit the older release still reads what it wrote.
-   */
+  /** Durable before the first id of this opening exists, so that no later opening can take it for its own. */
   #begin(): Promise<void> {
-    const { format } = this;
-    if (format.format < FORMAT_VERSION) this.#database.addTables();
-    return this.#database.transact((transaction) => {
-      transaction.put('meta', OPENING, Buffer.from(JSON.stringify(this.opening)));
-      if (format.format === FORMAT_VERSION) return;
-      transaction.put('meta', FORMAT, Buffer.from(JSON.stringify({ ...format, format: FORMAT_VERSION })));
+    // Now, for it waits for LMDB's write lock. An earlier release does not see them, and versioning raises the format.
+    this.#database.addTables();
+    return this.#writeOpening(this.opening);
+  }
+
+  #writeOpening(row: OpeningRow): Promise<void> {
+    return this.maintain((transaction) => {
+      transaction.put('meta', OPENING, Buffer.from(JSON.stringify(row)));
     });
   }
 
@@ -196,6 +197,10 @@ export class StoreIndex implements IndexReads {
       });
       if (!changed) return { result, dropped: [] };
       const dropped = references.write();
+      if (before.versioning === 'off' && versioning !== 'off') {
+        // From here on a release that does not know versions must not touch the store.
+        transaction.put('meta', FORMAT, Buffer.from(JSON.stringify({ ...this.format, format: FORMAT_VERSION })));
+      }
       transaction.put('meta', STATE, encodeState({ sequence: before.sequence + 1, term, ...totals, versioning }));
       // Last: nothing that was put above is applied when it throws, and nothing runs between it and the commit.
       guard();
@@ -210,9 +215,13 @@ export class StoreIndex implements IndexReads {
 
   /** Lets the next opening skip its search for leftovers. */
   async markClean(): Promise<void> {
-    await this.maintain((transaction) => {
-      transaction.put('meta', OPENING, Buffer.from(JSON.stringify({ ...this.opening, clean: true })));
-    });
+    await this.#writeOpening({ ...this.opening, clean: true });
+  }
+
+  /** Compressed as the rest of the file is. */
+  async reusableBytes(): Promise<number> {
+    const { size, blocks } = await stat(this.#database.path);
+    return Math.floor(this.#database.reusableBytes() * Math.min(1, (blocks * 512) / Math.max(1, size)));
   }
 
   copyTo(path: string): Promise<void> {

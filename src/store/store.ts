@@ -373,6 +373,11 @@ export class LocalStore implements Store {
     return { objects, versions, bytes, uploads, sequence };
   }
 
+  reusableBytes(): Promise<number> {
+    this.#requireOpen();
+    return this.#index.reusableBytes();
+  }
+
   async verify(onProgress?: (progress: VerifyProgress) => void, signal?: AbortSignal): Promise<VerifyProgress> {
     this.#requireOpen();
     return verifyStore(

@@ -284,6 +284,8 @@ export interface Store {
   setDocument(name: string, value: unknown): Promise<void>;
 
   stats(): StoreStats;
+  /** Bytes that the index takes on the disk for nothing, and uses again before it grows: it never shrinks. About. */
+  reusableBytes(): Promise<number>;
   verify(onProgress?: (progress: VerifyProgress) => void, signal?: AbortSignal): Promise<VerifyProgress>;
   copyIndex(path: string): Promise<void>;
   pauseSweep(): Promise<() => void>;

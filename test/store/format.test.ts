@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openDatabase } from '../../src/common/lmdb.ts';
+import { RecordReader } from '../../src/store/bytes.ts';
 import { FORMAT_VERSION, TABLES } from '../../src/store/codec.ts';
 import { fanOutFolders } from '../../src/store/ids.ts';
 import { indexPath } from '../../src/store/index.ts';
@@ -31,11 +32,25 @@ async function copyOf(version: string, name: string): Promise<string> {
   return folder;
 }
 
-async function formatOf(folder: string): Promise<number> {
+async function metaRow(folder: string, name: string): Promise<Buffer> {
   const database = await openDatabase(indexPath(folder), { tables: TABLES, alone: true, readonly: true });
-  const row = database.get('meta', Buffer.from('format')) ?? assert.fail('no format');
+  const row = database.get('meta', Buffer.from(name)) ?? assert.fail(`no ${name}`);
   await database.close();
-  return JSON.parse(row.toString()).format;
+  return row;
+}
+
+async function formatOf(folder: string): Promise<number> {
+  return JSON.parse((await metaRow(folder, 'format')).toString()).format;
+}
+
+/** As format 1 wrote and read it, to its end. */
+function assertFirstState(row: Buffer): void {
+  const record = new RecordReader(row, 'the state');
+  record.version(1);
+  record.number();
+  assert.match(record.text(), /^\d+@/);
+  for (let n = 0; n < 3; n++) record.number();
+  record.end();
 }
 
 function versionsOf(store: Store, key: string): string[] {
@@ -78,15 +93,16 @@ describe('the golden fixture of', async () => {
       await store.close();
     });
 
-    it(`${version} is raised to the present format by its first opening for writes, and only by that`, async () => {
+    it(`${version} keeps its format, for earlier releases, until versioning is enabled`, async () => {
       const folder = await copyOf(version, `${version}-raise`);
       const old = Number(version.slice(1));
       await (await openStore(folder, { readonly: true })).close();
-      await assert.rejects(openStore(folder, { term: NEWER, id: 'another' }), { code: 'MOUNT_INVALID' });
-      await assert.rejects(openStore(folder, { term: TERM }), { code: 'TERM_REFUSED' });
+      const unversioned = await openStore(folder, { term: NEWER });
+      await put(unversioned, 'more', 'x');
+      await unversioned.annotate({ key: 'more', change: () => ({ tag: 1 }) });
+      await unversioned.close();
       assert.equal(await formatOf(folder), old);
-      await (await openStore(folder, { term: NEWER })).close();
-      assert.equal(await formatOf(folder), FORMAT_VERSION);
+      if (old === 1) assertFirstState(await metaRow(folder, 'state'));
       const store = await openStore(folder, { term: NEWER });
       await store.setVersioning('enabled');
       await put(store, 'inline', 'a new version');
@@ -94,6 +110,7 @@ describe('the golden fixture of', async () => {
       assert.equal(store.version('inline', null)?.etag, md5('a small body'));
       assert.deepEqual((await store.verify()).damaged, []);
       await store.close();
+      assert.equal(await formatOf(folder), FORMAT_VERSION);
     });
   }
 });
