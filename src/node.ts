@@ -197,6 +197,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
       ownership: owned,
       lifecycle: () => lifecycle,
       reload: () => watcher.reload(),
+      lifecycleRules: (dataset) => rules.status(dataset),
     }),
     metrics,
     logger: log,

@@ -19,6 +19,8 @@ export interface AdminApiDeps {
   /** Null while starting. */
   readonly lifecycle: () => 'starting' | 'running' | 'stopping';
   readonly reload: () => void;
+  /** What the worker that carries out lifecycle rules here knows of a dataset; null = it does not look after it. */
+  readonly lifecycleRules: (dataset: string) => unknown;
 }
 
 export function createAdminApi(deps: AdminApiDeps): AdminApi {
@@ -43,7 +45,9 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
         })),
       };
     },
-    explain: (dataset) => ownership.explain(dataset),
+    async explain(dataset) {
+      return { ...(await ownership.explain(dataset)), lifecycle: deps.lifecycleRules(dataset) };
+    },
     async move({ dataset, to }) {
       if (to === null) await ownership.unpin(dataset);
       else await ownership.move(dataset, to);
