@@ -14,6 +14,8 @@ const RULES: readonly Rule[] = [
   { header: 'x-amz-server-side-encryption*' },
   { header: 'x-amz-copy-source-server-side-encryption*' },
   { header: 'x-amz-write-offset-bytes' },
+  { header: 'x-amz-object-lock-event-hold*' },
+  { header: 'x-amz-bucket-namespace', allowed: (value) => value === 'global' },
 ];
 
 export function refuseUnsupported(headers: Headers): void {

@@ -23,6 +23,7 @@ export function parseLockConfiguration(body: Buffer): DefaultRetentionRule | nul
   if (!rule) return null;
   const retention = onlyChild(rule, 'DefaultRetention');
   if (!retention) throw new S3Error('MalformedXML');
+  refuseEventHold(retention);
   const mode = requireMode(retention);
   const days = childText(retention, 'Days')?.trim();
   const years = childText(retention, 'Years')?.trim();
@@ -36,6 +37,13 @@ function onlyChild(element: XmlElement, name: string): XmlElement | null {
   const [first, second] = childrenOf(element, name);
   if (second !== undefined) throw new S3Error('MalformedXML');
   return first ?? null;
+}
+
+/** A hold that ends some time after an event. Dropping it in silence would leave the object unprotected. */
+function refuseEventHold(element: XmlElement): void {
+  if (element.children.some(({ name }) => name.includes('EventHold'))) {
+    throw new S3Error('NotImplemented', 'Event holds are not implemented.');
+  }
 }
 
 function requireMode(element: XmlElement): Mode {
@@ -69,6 +77,7 @@ export function lockConfigurationResult(rule: DefaultRetentionRule | null): stri
 export function parseRetention(body: Buffer): { readonly mode: Mode; readonly until: string } | null {
   const root = parseXml(body, LIMITS.configurationBytesMax.value);
   requireRoot(root, 'Retention');
+  refuseEventHold(root);
   const until = childText(root, 'RetainUntilDate')?.trim();
   if (until === undefined && childrenOf(root, 'Mode').length === 0) return null;
   const mode = requireMode(root);
