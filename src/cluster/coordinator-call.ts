@@ -16,6 +16,7 @@ const READS: ReadonlySet<CallMethod> = new Set<CallMethod>([
   'leases',
   'readRecord',
   'changesSince',
+  'readCredentials',
 ]);
 
 export function isRead(method: CallMethod): boolean {
@@ -24,6 +25,10 @@ export function isRead(method: CallMethod): boolean {
 
 /** A page of changes is never longer, whatever was asked: it is one atomic step, and one message. */
 export const CHANGES_PAGE_MAX = 5000;
+
+/** Entries in one offer: one atomic step. */
+export const OFFER_MAX = 100;
+export const STORED_CREDENTIAL_CHARACTERS_MAX = 16 << 10;
 
 export interface CallPort {
   call<M extends CallMethod>(method: M, ...args: Parameters<Coordinator[M]>): Promise<CallValue<M>>;
@@ -47,6 +52,8 @@ export function coordinatorOver(port: CallPort): Coordinator {
     readRecord: (dataset) => port.call('readRecord', dataset),
     casRecord: (dataset, expectedTag, next) => port.call('casRecord', dataset, expectedTag, next),
     changesSince: (cursor, limit) => port.call('changesSince', cursor, limit),
+    readCredentials: (knownStamp) => port.call('readCredentials', knownStamp),
+    offerCredentials: (offers) => port.call('offerCredentials', offers),
     onHint: (listener) => port.onHint(listener),
     onAvailability: (listener) => port.onAvailability(listener),
     close: () => port.close(),

@@ -5,13 +5,26 @@
 
 import type { DurableChange, DurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
-import type { CasResult, CoordinatorState, Hint, Lease, LeaseResult, NodeInfo, RecordPage } from './coordinator.ts';
+import type {
+  CasResult,
+  CoordinatorState,
+  Hint,
+  Lease,
+  LeaseResult,
+  NodeInfo,
+  RecordPage,
+  StoredCredential,
+} from './coordinator.ts';
 import { type Call, CHANGES_PAGE_MAX } from './coordinator-call.ts';
+import { CredentialShelf, isOffer } from './credential-shelf.ts';
 import { isCount, isName, isNodeId } from './fields.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 
-/** Keys on disk: `meta`, `map`, `lease/<node>`, `record/<dataset>`. The version in `meta` covers them all. */
+/**
+ * Keys on disk: `meta`, `map`, `lease/<node>`, `record/<dataset>`, `credentials` (the stamp), `credential/<access key>`. The
+ * version in `meta` covers them all.
+ */
 export const COORDINATOR_FORMAT_VERSION = 1;
 
 export interface StateDeps {
@@ -54,6 +67,7 @@ export class StateMachine {
   #map: ClusterMap | null = null;
   readonly #records = new Map<string, StoredRecord>();
   readonly #leases = new Map<string, StoredLease>();
+  readonly #credentials: CredentialShelf;
   /** Datasets by the counter of their last change; an entry is stale when its record carries another counter. */
   #log: { readonly counter: number; readonly dataset: string }[] = [];
   #changes: DurableChange[] = [];
@@ -62,6 +76,7 @@ export class StateMachine {
   /** Errors: VERSION_UNSUPPORTED, COORDINATOR_CORRUPT. The first call's changes carry a fresh incarnation if there was none. */
   constructor(disk: DurableMap, deps: StateDeps) {
     this.#deps = deps;
+    this.#credentials = new CredentialShelf(disk);
     const meta = disk.get('meta');
     if (meta === undefined) {
       this.#meta = { ...emptyMeta(), incarnation: deps.randomId() };
@@ -120,6 +135,10 @@ export class StateMachine {
         return this.#casRecord(...call.args);
       case 'changesSince':
         return this.#changesSince(...call.args);
+      case 'readCredentials':
+        return this.#credentials.read(...call.args);
+      case 'offerCredentials':
+        return this.#offerCredentials(...call.args);
     }
   }
 
@@ -244,6 +263,14 @@ export class StateMachine {
 
   #counterOf(records: readonly TaggedRecord[]): number {
     return this.#records.get(records.at(-1)?.record.dataset ?? '')?.counter ?? 0;
+  }
+
+  #offerCredentials(offers: readonly StoredCredential[]): readonly StoredCredential[] {
+    require(isOffer(offers), 'credential');
+    const { kept, changes } = this.#credentials.offer(offers, this.#deps.randomId());
+    this.#changes.push(...changes);
+    if (changes.length > 0) this.#hints.push({ kind: 'credentials' });
+    return kept;
   }
 
   #setMeta(change: Partial<Meta>): void {

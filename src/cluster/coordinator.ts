@@ -64,7 +64,24 @@ export interface RecordPage {
   readonly cursor: number;
 }
 
-export type Hint = { readonly kind: 'map' } | { readonly kind: 'record'; readonly dataset: string };
+/** One version of one entry; the text is not the coordinator's business (credential-record.ts). */
+export interface StoredCredential {
+  readonly accessKey: string;
+  /** Only grows, removal included. From 1. */
+  readonly revision: number;
+  readonly text: string;
+}
+
+export interface CredentialPage {
+  /** Another one after each change; '' when nothing was ever kept. Never of the same value for other content. */
+  readonly stamp: string;
+  readonly credentials: readonly StoredCredential[];
+}
+
+export type Hint =
+  | { readonly kind: 'map' }
+  | { readonly kind: 'record'; readonly dataset: string }
+  | { readonly kind: 'credentials' };
 
 export interface Coordinator {
   readonly kind: 'redis' | 'embedded';
@@ -91,6 +108,14 @@ export interface Coordinator {
   casRecord(dataset: string, expectedTag: string | null, next: OwnershipRecord): Promise<CasResult<TaggedRecord>>;
   /** Records changed after `cursor` (0 = all), in pages of at most `limit`, or fewer; deleted ones included. */
   changesSince(cursor: number, limit: number): Promise<RecordPage>;
+
+  /** Every entry, or null while `knownStamp` is still the stamp. */
+  readCredentials(knownStamp: string | null): Promise<CredentialPage | null>;
+  /**
+   * Keeps each whose revision is above the stored one; at most OFFER_MAX. Idempotent. Returns what is stored of each
+   * afterwards, in order: another text than was offered is a lost race.
+   */
+  offerCredentials(offers: readonly StoredCredential[]): Promise<readonly StoredCredential[]>;
 
   /** Best effort; a missed hint is found by polling. */
   onHint(listener: (hint: Hint) => void): () => void;

@@ -5,7 +5,7 @@ import { type ErrorCode, ZringError } from '../common/errors.ts';
 import type { Hint } from './coordinator.ts';
 import type { Call, CallMethod } from './coordinator-call.ts';
 
-export const EMBEDDED_PROTOCOL_VERSION = 1;
+export const EMBEDDED_PROTOCOL_VERSION = 2;
 /** The largest message is a page of records, about 0.4 KB each; this also bounds what an unread socket may pile up. */
 export const LINE_BYTES_MAX = 32 << 20;
 
@@ -70,6 +70,8 @@ const METHODS: Record<CallMethod, number> = {
   readRecord: 1,
   casRecord: 3,
   changesSince: 2,
+  readCredentials: 1,
+  offerCredentials: 1,
 };
 
 /** Null for what is no call. What the arguments hold is checked where they are used. */

@@ -65,6 +65,11 @@ export function isName(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,255}$/.test(value);
 }
 
+/** An access key, as clients may send it in a signature's scope. */
+export function isAccessKey(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9._-]{3,128}$/.test(value);
+}
+
 /** Zones and addresses: short text without control characters. */
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && /^[^\p{C}]{1,255}$/u.test(value);

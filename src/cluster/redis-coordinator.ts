@@ -9,14 +9,17 @@ import type {
   CasResult,
   Coordinator,
   CoordinatorState,
+  CredentialPage,
   Hint,
   Lease,
   LeaseResult,
   NodeInfo,
   RecordPage,
+  StoredCredential,
 } from './coordinator.ts';
 import { CHANGES_PAGE_MAX, isRead } from './coordinator-call.ts';
 import { newerFormat } from './coordinator-state.ts';
+import { isOffer } from './credential-shelf.ts';
 import { isCount, isName, isNodeId } from './fields.ts';
 import { Listeners } from './listeners.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
@@ -182,6 +185,26 @@ class RedisCoordinator implements Coordinator {
     return { state, records, cursor: last && page.length === most ? Number(last[1]) : state.counter };
   }
 
+  async readCredentials(knownStamp: string | null): Promise<CredentialPage | null> {
+    // No stamp has a blank.
+    const reply = (await this.#run('readCredentials', knownStamp ?? 'no stamp')) as 0 | [string, string[]];
+    if (reply === 0) return null;
+    const [stamp, flat] = reply;
+    const credentials: StoredCredential[] = [];
+    for (let i = 0; i < flat.length; i += 2) {
+      if (flat[i] !== ' stamp') credentials.push(credentialOf(flat[i] ?? '', flat[i + 1] ?? ''));
+    }
+    return { stamp, credentials };
+  }
+
+  async offerCredentials(offers: readonly StoredCredential[]): Promise<readonly StoredCredential[]> {
+    if (!isOffer(offers)) throw new ZringError('COORDINATOR_CORRUPT', 'not a credential that a coordinator can keep');
+    const stamp = randomBytes(16).toString('hex');
+    const args = offers.flatMap(({ accessKey, revision, text }) => [accessKey, revision, text]);
+    const reply = (await this.#run('offerCredentials', stamp, ...args)) as string[];
+    return reply.map((stored, i) => credentialOf(offers[i]?.accessKey ?? '', stored));
+  }
+
   onHint(listener: (hint: Hint) => void): () => void {
     return this.#hints.add(listener);
   }
@@ -294,8 +317,15 @@ function requireTagged(dataset: string, stored: string): TaggedRecord {
   return { record: parseRecord(stored.slice(blank + 1), dataset), tag: stored.slice(0, blank) };
 }
 
+/** Whatever stands there: an entry that makes no sense must not hide the others. */
+function credentialOf(accessKey: string, stored: string): StoredCredential {
+  const blank = stored.indexOf(' ');
+  const revision = Number(stored.slice(0, Math.max(blank, 0)));
+  return { accessKey, revision: isCount(revision) ? revision : 0, text: stored.slice(blank + 1) };
+}
+
 function parseHint(message: string): Hint | null {
-  if (message === 'map') return { kind: 'map' };
+  if (message === 'map' || message === 'credentials') return { kind: message };
   const dataset = message.startsWith('record ') ? message.slice('record '.length) : '';
   return isName(dataset) ? { kind: 'record', dataset } : null;
 }

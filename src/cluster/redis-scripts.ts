@@ -8,12 +8,13 @@
 //   records   hash: dataset -> "<tag> <text>"
 //   changes   sorted set: dataset by the counter of its last change
 //   reported  set of node ids
-//   hints     pub/sub channel: "map" or "record <dataset>"
+//   credentials  hash: access key -> "<revision> <text>"; " stamp" -> the stamp, lost with them and never without them
+//   hints     pub/sub channel: "map", "record <dataset>" or "credentials"
 // Numbers go back as text: Lua rounds what it returns as a number. Texts of maps and records are never decoded in Lua.
 
 export const SCRIPT_FORMAT_VERSION = 1;
 
-const KEY_NAMES = ['meta', 'map', 'leases', 'records', 'changes', 'reported'] as const;
+const KEY_NAMES = ['meta', 'map', 'leases', 'records', 'changes', 'reported', 'credentials'] as const;
 
 export function scriptKeys(cluster: string): readonly string[] {
   return KEY_NAMES.map((name) => `{zring:${cluster}}:${name}`);
@@ -28,7 +29,8 @@ export function hintChannel(cluster: string): string {
 // into a void that others would take for the old life. Records that are not as many as counted were evicted in part or
 // deleted by hand: what is left proves nothing, so they go, and the nodes report again in a new incarnation.
 const PRELUDE = `
-local META, MAP, LEASES, RECORDS, CHANGES, REPORTED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local META, MAP, LEASES, RECORDS, CHANGES, REPORTED, CREDENTIALS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local call = redis.call
 local meta = call('HMGET', META, 'version', 'incarnation', 'counter', 'count')
 if meta[1] and tonumber(meta[1]) > tonumber(ARGV[2]) then
@@ -146,6 +148,31 @@ for i = 1, #found, 2 do
   page[#page + 1] = {found[i], found[i + 1], call('HGET', RECORDS, found[i])}
 end
 return {state(), page}`,
+
+  // known stamp. Answers 0 for an unchanged one, or the stamp and everything: access key, stored, …
+  readCredentials: `
+local stamp = call('HGET', CREDENTIALS, ' stamp') or ''
+if stamp == ARGV[4] then return 0 end
+return {stamp, call('HGETALL', CREDENTIALS)}`,
+
+  // new stamp, then access key, revision, text of each. Answers what is stored of each.
+  offerCredentials: `
+local answer, taken = {}, false
+for i = 5, #ARGV, 3 do
+  local stored = call('HGET', CREDENTIALS, ARGV[i])
+  local revision = tonumber(string.match(stored or '', '^(%d+) ') or '0')
+  if tonumber(ARGV[i + 1]) > revision then
+    stored = ARGV[i + 1] .. ' ' .. ARGV[i + 2]
+    call('HSET', CREDENTIALS, ARGV[i], stored)
+    taken = true
+  end
+  answer[#answer + 1] = stored
+end
+if taken then
+  call('HSET', CREDENTIALS, ' stamp', ARGV[4])
+  call('PUBLISH', ARGV[3], 'credentials')
+end
+return answer`,
 } as const;
 
 export type ScriptName = keyof typeof BODIES;

@@ -293,11 +293,11 @@ describe('what it refuses', () => {
 
   const garbage: Record<string, string | Buffer> = {
     'no JSON': 'hello\n',
-    'another version': '{"hello":2,"cluster":"lab"}\n',
+    'another version': '{"hello":1,"cluster":"lab"}\n',
     'a call before the hello': '{"id":1,"call":{"method":"state","args":[]}}\n',
-    'an unknown method': '{"hello":1,"cluster":"lab"}\n{"id":1,"call":{"method":"__proto__","args":[]}}\n',
-    'too few arguments': '{"hello":1,"cluster":"lab"}\n{"id":1,"call":{"method":"casRecord","args":[]}}\n',
-    'no id': '{"hello":1,"cluster":"lab"}\n{"call":{"method":"state","args":[]}}\n',
+    'an unknown method': '{"hello":2,"cluster":"lab"}\n{"id":1,"call":{"method":"__proto__","args":[]}}\n',
+    'too few arguments': '{"hello":2,"cluster":"lab"}\n{"id":1,"call":{"method":"casRecord","args":[]}}\n',
+    'no id': '{"hello":2,"cluster":"lab"}\n{"call":{"method":"state","args":[]}}\n',
     'a line without end': Buffer.alloc(LINE_BYTES_MAX + 1, 'x'),
   };
   for (const [title, bytes] of Object.entries(garbage)) {

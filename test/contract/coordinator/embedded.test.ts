@@ -14,9 +14,15 @@ import {
   startHostProcess,
   startSocketProxy,
 } from '../../support/embedded.ts';
+import { credentialContract } from './credential-suite.ts';
 import { availability, coordinatorContract, type Harness } from './suite.ts';
 
-coordinatorContract('embedded, host and client', async () => {
+function contracts(name: string, open: () => Promise<Harness>): void {
+  coordinatorContract(name, open);
+  credentialContract(name, open);
+}
+
+contracts('embedded, host and client', async () => {
   let host: EmbeddedHost | null = null;
   let isDown = false;
   const openHost: typeof openEmbeddedHost = async (folder, options) => {
@@ -36,7 +42,7 @@ coordinatorContract('embedded, host and client', async () => {
   });
 });
 
-coordinatorContract('embedded, clients of another process', async () => {
+contracts('embedded, clients of another process', async () => {
   let process: HostProcess | null = null;
   return harness({
     async start(folder) {

@@ -1,8 +1,12 @@
 // The in-memory coordinator that other tests build on keeps the contract too.
 import { createMemoryCluster } from '../../support/memory-coordinator.ts';
-import { coordinatorContract } from './suite.ts';
+import { credentialContract } from './credential-suite.ts';
+import { coordinatorContract, type Harness } from './suite.ts';
 
-coordinatorContract('memory', async () => {
+coordinatorContract('memory', open);
+credentialContract('memory', open);
+
+async function open(): Promise<Harness> {
   const cluster = createMemoryCluster();
   return {
     connect: async () => cluster.connect(),
@@ -20,4 +24,4 @@ coordinatorContract('memory', async () => {
     },
     close: async () => {},
   };
-});
+}

@@ -4,13 +4,16 @@ import type { Coordinator } from '../../../src/cluster/coordinator.ts';
 import { openRedisCoordinator } from '../../../src/cluster/redis-coordinator.ts';
 import { silentLogger } from '../../../src/telemetry/log.ts';
 import { hasRedis, startProxy, startRedis } from '../../support/redis.ts';
+import { credentialContract } from './credential-suite.ts';
 import { availability, coordinatorContract, type Harness } from './suite.ts';
 
 const TIMES = { commandTimeoutMs: 10_000, connectTimeoutMs: 10_000, retryMinMs: 5, retryMaxMs: 20 };
 const options = { cluster: 'lab', logger: silentLogger(), times: TIMES };
 
-if (await hasRedis()) coordinatorContract('redis', openHarness);
-else test('coordinator contract: redis', { skip: 'needs redis-server' });
+if (await hasRedis()) {
+  coordinatorContract('redis', openHarness);
+  credentialContract('redis', openHarness);
+} else test('coordinator contract: redis', { skip: 'needs redis-server' });
 
 async function openHarness(): Promise<Harness> {
   const server = await startRedis();
