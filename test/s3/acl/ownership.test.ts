@@ -199,9 +199,16 @@ test('ACLs are not disabled over a list that gives the bucket to others', async 
     assert.equal(await refused(set(Bucket, 'BucketOwnerEnforced')), '400 InvalidBucketAclWithObjectOwnership');
     assert.equal(await setting(Bucket), 'ObjectWriter');
   }
-  await main.send(new PutBucketAclCommand({ Bucket, ACL: 'private' }));
+  const AccessControlPolicy = { Owner: { ID: 'id-main' }, Grants: [] };
+  await main.send(new PutBucketAclCommand({ Bucket, AccessControlPolicy }));
   await set(Bucket, 'BucketOwnerEnforced');
   assert.equal(await setting(Bucket), 'BucketOwnerEnforced');
+  const { Grants } = await main.send(new GetBucketAclCommand({ Bucket }));
+  assert.deepEqual(
+    Grants?.map(({ Grantee, Permission }) => `${Grantee?.ID} ${Permission}`),
+    ['id-main FULL_CONTROL'],
+    'what the list says while ACLs are disabled',
+  );
 });
 
 test('what objects say of owner and list is kept while ACLs are disabled, and counts again after', async () => {
@@ -212,6 +219,11 @@ test('what objects say of owner and list is kept while ACLs are disabled, and co
   await set(Bucket, 'BucketOwnerEnforced');
   assert.equal((await get()).status, 403);
   assert.equal(await seen(Bucket, 'k'), THEIRS);
+  const list = await main.send(new ListObjectsCommand({ Bucket }));
+  assert.deepEqual(
+    list.Contents?.map(({ Owner }) => Owner?.ID),
+    ['id-main'],
+  );
   await alt.send(new PutObjectCommand({ Bucket, Key: 'later', Body: 'x' }));
   await set(Bucket, 'ObjectWriter');
   assert.equal((await get()).status, 200);
