@@ -187,3 +187,17 @@ function leafReferences(page: DataView, path: string): References {
   }
   return { children, overflows };
 }
+
+interface TableStats {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+/** Of lmdb-js's `getStats` of the root and of every table. Two pages are LMDB's own. */
+export function pagesFree(root: object, tables: readonly object[]): number {
+  const { lastPageNumber, free } = root as { lastPageNumber: number; free: TableStats };
+  const trees = [root, free, ...tables] as readonly TableStats[];
+  const used = trees.map((tree) => tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages);
+  return Math.max(0, lastPageNumber + 1 - 2 - used.reduce((sum, pages) => sum + pages, 0));
+}

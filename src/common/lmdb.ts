@@ -14,7 +14,7 @@ import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Database as LmdbTable, open as lmdbOpen, type RootDatabase } from 'lmdb';
 import { assert, ZringError } from './errors.ts';
-import { checkPages, readMeta, readThrough } from './lmdb-file.ts';
+import { checkPages, pagesFree, readMeta, readThrough } from './lmdb-file.ts';
 import {
   claim,
   cleanMarker,
@@ -250,6 +250,13 @@ export class Database<Table extends string> {
   range(table: Table, options: RangeOptions): Iterable<Entry> {
     this.#requireUsable();
     return this.#range(table, options);
+  }
+
+  /** Bytes of the file that hold nothing now: they are used again before it grows, for it never shrinks. */
+  reusableBytes(): number {
+    this.#requireUsable();
+    const tables = [...this.#tables.values()].map((table) => table.getStats());
+    return pagesFree(this.#root.getStats(), tables) * PAGE_BYTES;
   }
 
   #get(table: Table, key: Uint8Array): Buffer | undefined {

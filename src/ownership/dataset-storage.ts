@@ -7,7 +7,7 @@
 //   in use      bodies stop at the quota less a reserve; the file system's own limit is the quota. Deletions write pages
 //               of the index, and a full dataset takes none (zfs-settings.ts): they live on the reserve, and where that is
 //               used up, or the quota was set below what is there, the file system's limit is moved up for them
-import { isZringError, ZringError } from '../common/errors.ts';
+import { ZringError } from '../common/errors.ts';
 import type {
   DatasetDriver,
   SettingRefusal,
@@ -20,12 +20,12 @@ import type { Logger } from '../telemetry/log.ts';
 import { SpaceMeter } from './space-meter.ts';
 import {
   formatSettings,
-  isStillGood,
   limitsOf,
   NO_SETTINGS,
   parseSettings,
   planFileLimit,
   requireSettings,
+  reserveOf,
   SETTINGS_DOCUMENT,
 } from './storage-settings.ts';
 
@@ -59,6 +59,9 @@ export class DatasetStorage {
   #notApplied: readonly SettingRefusal[] = [];
   /** Of the file system; null = none. */
   #fileLimit: number | null = null;
+  #store: Store | null = null;
+  /** Of the index, in the last measurement. */
+  #reusableBytes = 0;
   #changing: Promise<unknown> = Promise.resolve();
 
   constructor(deps: DatasetStorageDeps, encryption: string | null) {
@@ -66,7 +69,7 @@ export class DatasetStorage {
     this.encryption = encryption;
     this.meter = new SpaceMeter({
       dataset: deps.dataset,
-      measure: async () => (await deps.driver.facts(deps.dataset, { settled: true })).referencedBytes,
+      measure: () => this.#measure(),
       nowMs: deps.nowMs,
       pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
@@ -83,6 +86,7 @@ export class DatasetStorage {
   /** Before the first write is let in. Never fails. */
   async load(store: Store): Promise<void> {
     const { dataset, logger } = this.#deps;
+    this.#store = store;
     const settings = this.#read(store);
     try {
       const refused = await this.#apply(settings);
@@ -141,19 +145,21 @@ export class DatasetStorage {
   async poll(): Promise<void> {
     const { quotaBytes } = this.#wanted;
     if (quotaBytes === null || !this.#enforced) return;
-    if (this.#fileLimit !== quotaBytes) await this.#alone(() => this.#moveFileLimit());
+    if (this.#fileLimit !== quotaBytes) await this.meter.refresh();
     else await this.#relieve();
   }
 
   async describe(): Promise<StorageDescription> {
     const { driver, dataset } = this.#deps;
-    const facts = await driver.facts(dataset, { settled: this.#wanted.quotaBytes !== null });
+    const settled = this.#wanted.quotaBytes !== null;
+    const facts = await driver.facts(dataset, { settled });
+    this.#reusableBytes = Math.min(facts.referencedBytes, (await this.#store?.reusableBytes()) ?? 0);
     return {
       storage: driver.storage,
       wanted: this.#wanted,
       applied: this.#appliedOf(facts),
       notApplied: this.#notApplied,
-      usedBytes: facts.referencedBytes,
+      usedBytes: Math.max(0, facts.referencedBytes - this.#reusableBytes),
       snapshotBytes: Math.max(0, facts.usedBytes - facts.referencedBytes),
       availableBytes: this.#availableOf(facts),
       compressRatio: facts.compressRatio,
@@ -166,9 +172,10 @@ export class DatasetStorage {
   }
 
   #availableOf(facts: StorageFacts): number {
-    const limits = limitsOf(this.#wanted.quotaBytes, facts.referencedBytes, this.#enforced);
+    const usedBytes = facts.referencedBytes - this.#reusableBytes;
+    const limits = limitsOf(this.#wanted.quotaBytes, usedBytes, this.#enforced);
     if (!limits) return facts.availableBytes;
-    return Math.max(0, Math.min(facts.availableBytes, limits.bodyBytes - facts.referencedBytes));
+    return Math.max(0, Math.min(facts.availableBytes, limits.bodyBytes - usedBytes));
   }
 
   get #enforced(): boolean {
@@ -178,38 +185,50 @@ export class DatasetStorage {
   async #apply(settings: StorageSettings): Promise<readonly SettingRefusal[]> {
     const { driver, dataset } = this.#deps;
     const usedBytes = settings.quotaBytes === null ? 0 : await this.meter.refresh();
-    const fileLimit = this.#enforced ? planFileLimit(settings.quotaBytes, usedBytes) : null;
-    const refused = await driver.configure(dataset, { ...settings, quotaBytes: fileLimit });
+    const fileLimit = this.#enforced ? planFileLimit(settings.quotaBytes, usedBytes, this.#reusableBytes) : null;
+    // First, so that a measurement that is under way moves no limit that is not wanted any more.
     this.#wanted = settings;
+    const refused = await driver.configure(dataset, { ...settings, quotaBytes: fileLimit });
     this.#notApplied = refused;
     this.#fileLimit = fileLimit;
     this.meter.setLimits(limitsOf(settings.quotaBytes, usedBytes, this.#enforced));
     return refused;
   }
 
-  async #relieve(): Promise<void> {
-    const { quotaBytes } = this.#wanted;
-    if (!this.#enforced || quotaBytes === null || this.#fileLimit === null) return;
-    // What the next limit would be if all that is promised were there already.
-    if ((planFileLimit(this.#fileLimit, this.meter.estimateBytes) ?? 0) <= this.#fileLimit) return;
-    await this.#alone(() => this.#moveFileLimit());
+  /**
+   * Free room inside the index is no use of the bucket's: it never shrinks, and a bucket that was emptied would stay full.
+   * The limit of the file system follows every measurement, before anybody is let in on the strength of it.
+   */
+  async #measure(): Promise<number> {
+    const { driver, dataset } = this.#deps;
+    const { referencedBytes } = await driver.facts(dataset, { settled: true });
+    this.#reusableBytes = Math.min(referencedBytes, (await this.#store?.reusableBytes()) ?? 0);
+    const usedBytes = referencedBytes - this.#reusableBytes;
+    await this.#moveFileLimit(usedBytes);
+    return usedBytes;
   }
 
-  async #moveFileLimit(): Promise<void> {
+  async #moveFileLimit(usedBytes: number): Promise<void> {
     const { driver, dataset, logger } = this.#deps;
     const { quotaBytes } = this.#wanted;
-    if (quotaBytes === null) return;
+    if (quotaBytes === null || !this.#enforced) return;
+    const fileLimit = planFileLimit(quotaBytes, usedBytes, this.#reusableBytes, this.#fileLimit);
+    if (fileLimit === this.#fileLimit) return;
     try {
-      const usedBytes = await this.meter.refresh();
-      const fileLimit = planFileLimit(quotaBytes, usedBytes);
-      if (fileLimit === this.#fileLimit || isStillGood(this.#fileLimit, quotaBytes, usedBytes)) return;
       const refused = await driver.configure(dataset, { quotaBytes: fileLimit });
       if (refused.length === 0) this.#fileLimit = fileLimit;
       logger.info({ dataset, quotaBytes, fileLimit, refused }, 'limit of the file system moved');
     } catch (error) {
-      if (!isZringError(error)) throw error;
       logger.warn({ err: error, dataset }, 'the limit of the file system could not be moved');
     }
+  }
+
+  /** Room for what nobody is refused; measured when all that is promised might leave too little. */
+  async #relieve(): Promise<void> {
+    const { quotaBytes } = this.#wanted;
+    if (!this.#enforced || quotaBytes === null || this.#fileLimit === null) return;
+    const leftBytes = this.#fileLimit - this.#reusableBytes - this.meter.estimateBytes;
+    if (leftBytes < reserveOf(quotaBytes) / 4) await this.meter.refresh();
   }
 
   #alone<T>(task: () => Promise<T>): Promise<T> {

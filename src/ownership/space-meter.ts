@@ -107,8 +107,10 @@ export class SpaceMeter {
         if (body.ended) return;
         body.ended = true;
         this.#bodies.delete(body);
+        const takenBytes = Math.min(body.claimed, body.written);
+        if (takenBytes === 0 && !kept) return;
+        this.#sinceBytes += Math.max(0, takenBytes - body.measured) + ENTRY_BYTES;
         // What was given up is there until it is swept.
-        this.#sinceBytes += Math.max(0, (kept ? body.claimed : body.written) - body.measured) + ENTRY_BYTES;
         if (!kept) this.#freedAtMs = this.#deps.nowMs();
       },
     };

@@ -78,16 +78,20 @@ export function limitsOf(quotaBytes: number | null, usedBytes: number, enforced:
   return { bodyBytes, writeBytes: Math.max(bodyBytes, usedBytes) + Math.floor(reserve / 2) };
 }
 
-/** The file system's own limit: the quota, or more when what is there leaves less than half a reserve. */
-export function planFileLimit(quotaBytes: number | null, usedBytes: number): number | null {
+/**
+ * The file system's own limit: the quota; or more, when what is there leaves less than half a reserve, or when much of what
+ * the file system counts is free room inside the index. One that is in force (`present`) and about right stays.
+ */
+export function planFileLimit(
+  quotaBytes: number | null,
+  usedBytes: number,
+  reusableBytes = 0,
+  present: number | null = null,
+): number | null {
   if (quotaBytes === null) return null;
   const reserve = reserveOf(quotaBytes);
-  return usedBytes > quotaBytes - reserve / 2 ? Math.ceil(usedBytes) + reserve : quotaBytes;
-}
-
-/** One that was moved up, and leaves neither too little nor needlessly much: it is not moved for every change. */
-export function isStillGood(fileLimit: number | null, quotaBytes: number, usedBytes: number): boolean {
-  if (fileLimit === null || usedBytes <= quotaBytes - reserveOf(quotaBytes) / 2) return false;
-  const left = fileLimit - usedBytes;
-  return left >= reserveOf(quotaBytes) / 2 && left <= 2 * reserveOf(quotaBytes);
+  const base = usedBytes > quotaBytes - reserve / 2 ? Math.ceil(usedBytes) + reserve : quotaBytes;
+  const wanted = base + (reusableBytes > reserve / 8 ? Math.ceil(reusableBytes) : 0);
+  const isNear = present !== null && present > quotaBytes && Math.abs(present - wanted) <= reserve / 8;
+  return wanted !== quotaBytes && isNear ? present : wanted;
 }

@@ -152,6 +152,13 @@ describe('space meter', () => {
     assert.ok(pauses > 2 && pauses < 20, `${pauses} pauses`);
   });
 
+  it('a body that was refused is neither counted nor waited for', async () => {
+    const disk = new Disk();
+    for (let i = 0; i < 10; i++) await assert.rejects(disk.put(200 * MiB), exceeded);
+    assert.equal(disk.nowMs, 1_000_000);
+    assert.ok(disk.meter.estimateBytes < MiB, `${disk.meter.estimateBytes}`);
+  });
+
   it('a body that is given up is counted until it is swept', async () => {
     const disk = new Disk();
     const body = disk.meter.openBody(80 * MiB);

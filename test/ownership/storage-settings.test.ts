@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   formatSettings,
-  isStillGood,
   limitsOf,
   NO_SETTINGS,
   parseSettings,
@@ -75,12 +74,27 @@ describe('storage settings', () => {
     }
   });
 
-  it('one that was moved up is moved again only for a reason', () => {
-    assert.equal(isStillGood(null, GiB, GiB), false);
-    assert.equal(isStillGood(5 * GiB + 16 * MiB, GiB, 5 * GiB), true);
-    assert.equal(isStillGood(5 * GiB + 16 * MiB, GiB, 5 * GiB + 7 * MiB), true);
-    assert.equal(isStillGood(5 * GiB + 16 * MiB, GiB, 5 * GiB + 9 * MiB), false);
-    assert.equal(isStillGood(5 * GiB + 16 * MiB, GiB, 4 * GiB), false);
-    assert.equal(isStillGood(5 * GiB, GiB, 0.5 * GiB), false);
+  it('free room inside the index is added, once it is worth it', () => {
+    assert.equal(planFileLimit(GiB, 0, MiB), GiB);
+    assert.equal(planFileLimit(GiB, 0, 100 * MiB), GiB + 100 * MiB);
+    assert.equal(planFileLimit(GiB, 1017 * MiB, 100 * MiB), 1133 * MiB);
+  });
+
+  it('one that was moved up is moved again only for a reason, and never leaves too little', () => {
+    const moved = 5 * GiB + 16 * MiB;
+    assert.equal(planFileLimit(GiB, 5 * GiB, 0, moved), moved);
+    assert.equal(planFileLimit(GiB, 5 * GiB + MiB, 0, moved), moved);
+    assert.equal(planFileLimit(GiB, 5 * GiB - MiB, 0, moved), moved);
+    assert.equal(planFileLimit(GiB, 5 * GiB + 3 * MiB, 0, moved), moved + 3 * MiB);
+    assert.equal(planFileLimit(GiB, 4 * GiB, 0, moved), 4 * GiB + 16 * MiB);
+    assert.equal(planFileLimit(GiB, GiB / 2, 0, moved), GiB);
+    assert.equal(planFileLimit(GiB, GiB / 2, 0, GiB + MiB), GiB, 'the quota itself is what it goes back to');
+    let present: number | null = null;
+    for (let step = 0; step < 2000; step++) {
+      const used = 1.5 * GiB * Math.abs(Math.sin(step / 50));
+      const reusable = 50 * MiB * Math.abs(Math.sin(step / 13));
+      present = planFileLimit(GiB, used, reusable, present);
+      assert.ok((present ?? 0) - used - reusable >= 4 * MiB, `step ${step}`);
+    }
   });
 });
