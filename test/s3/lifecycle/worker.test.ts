@@ -141,6 +141,19 @@ describe('a pass', () => {
     assert.equal(stack(store, 'k'), '5 3 2');
   });
 
+  test('a version that only its lock keeps counts among the newest that stay', async () => {
+    const { store, rules, pass } = await setUp({}, 'enabled');
+    for (let size = 1; size <= 5; size++) {
+      await put(store, 'k', 'x'.repeat(size), size === 3 ? { tags: { drop: 'me' }, legalHold: true } : {});
+    }
+    await rules(
+      rule({ noncurrentExpiration: { noncurrentDays: 1, newerNoncurrentVersions: 2 } }),
+      rule({ noncurrentExpiration: { noncurrentDays: 1 } }, { tags: [{ key: 'drop', value: 'me' }] }),
+    );
+    await pass(3);
+    assert.equal(stack(store, 'k'), '5 4 3');
+  });
+
   test('clears what is noncurrent below a marker, then the marker that hides nothing any more', async () => {
     const { store, rules, pass } = await setUp({}, 'enabled');
     await put(store, 'k', '1');
