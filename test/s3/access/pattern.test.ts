@@ -81,7 +81,22 @@ test('agrees with the definition by recursion', () => {
   );
 });
 
-test('many stars cost no more than the product of the lengths', () => {
-  // Backtracking over every star would take longer than the universe is old.
-  assert.equal(matches(`${'*a'.repeat(1000)}*b`, 'a'.repeat(5000)), false);
+test('agrees with it for characters of two units', () => {
+  const text = (characters: string[], maxLength: number) => fc.array(fc.constantFrom(...characters), { maxLength });
+  fc.assert(
+    fc.property(text(['\u{1f600}', '\u{1f601}', '*', '?'], 8), text(['\u{1f600}', '\u{1f601}', 'a'], 8), (p, v) => {
+      // The same with letters of one unit in their place.
+      const plain = (list: string[]) => list.join('').replaceAll('\u{1f600}', 'x').replaceAll('\u{1f601}', 'y');
+      assert.equal(matches(p.join(''), v.join('')), matches(plain(p), plain(v)));
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test('hostile patterns cost no more than harmless ones', () => {
+  // Trying every place for every star would take longer than the universe is old.
+  const long = 'a'.repeat(5000);
+  assert.equal(matches(`${'*a'.repeat(1000)}*b`, long), false);
+  assert.equal(matches(`${'*a?'.repeat(1000)}*b`, long), false);
+  assert.equal(matches(`*${'a'.repeat(2500)}?${'a'.repeat(100)}b*`, long), false);
 });
