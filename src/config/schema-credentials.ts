@@ -32,7 +32,7 @@ export function credentialFields() {
       {
         type: '`*`, `read`, `write` or `create`',
         effect: 'live',
-        text: '`read`: get and list. `write`: everything that changes. `create`: make buckets, which it then owns. `*`: all.',
+        text: '`read`: get and list. `write`: everything that changes but permissions (policies, ACLs, bypass of locks). `create`: make buckets, which it then owns. `*`: all.',
       },
       oneOf('*', 'read', 'write', 'create'),
     ),
