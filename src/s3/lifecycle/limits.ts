@@ -29,7 +29,7 @@ export interface LifecycleLimits {
 export const LIFECYCLE_LIMITS: LifecycleLimits = {
   batchVersions: 250,
   changesAtOnce: 32,
-  versionsPerSecond: 10_000,
+  versionsPerSecond: 5_000,
   changesPerSecond: 500,
   looksPerSecond: 10,
   passesPerDay: 8,
