@@ -9,6 +9,10 @@ export const ERROR_CODES = [
   'CONFIG_REFUSED', // e.g. a removed node still owns datasets
   'LOCKED', // another process holds the storage root or the coordinator folder
   'VERSION_UNSUPPORTED', // a format written by a newer release
+  // kept credentials
+  'CREDENTIAL_MISSING', // no such entry
+  'CREDENTIAL_EXISTS', // the access key is taken, or the e-mail is another owner's
+  'CREDENTIAL_KEY_MISSING', // cluster.credentialKey is not set, or is another one
   // coordinator
   'COORDINATOR_UNAVAILABLE', // not reached; nothing was asked
   'COORDINATOR_OUTCOME_UNKNOWN', // asked, and the reply was lost

@@ -253,6 +253,9 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   CONFIG_INVALID: { s3: 'InternalError', retryAfterSeconds: null },
   CONFIG_REVISION_CONFLICT: { s3: 'InternalError', retryAfterSeconds: null },
   CONFIG_REFUSED: { s3: 'InternalError', retryAfterSeconds: null },
+  CREDENTIAL_MISSING: { s3: 'InternalError', retryAfterSeconds: null },
+  CREDENTIAL_EXISTS: { s3: 'InternalError', retryAfterSeconds: null },
+  CREDENTIAL_KEY_MISSING: { s3: 'InternalError', retryAfterSeconds: null },
   LOCKED: { s3: 'ServiceUnavailable', retryAfterSeconds: 5 },
   VERSION_UNSUPPORTED: { s3: 'InternalError', retryAfterSeconds: null },
   COORDINATOR_UNAVAILABLE: {
