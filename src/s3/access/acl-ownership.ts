@@ -5,7 +5,7 @@
 //   BucketOwnerEnforced BucketOwnerEnforced   disabled  the bucket's owner, whatever is stored with it
 //   BucketOwnerPreferred …                    enabled   its writer; the bucket's owner if written with bucket-owner-full-control
 //   ObjectWriter        …                     enabled   its writer
-//   setting removed     none                  enabled   its writer (S3: a bucket without controls is as ObjectWriter)
+//   no setting          none                  enabled   its writer: removed, or made under the default ObjectWriter
 //   no document         BucketOwnerEnforced   disabled  the bucket's owner; such a bucket is older than the setting
 //
 // The setting is fixed when the bucket is made (the configuration's default is written into it then), so a bucket never
@@ -23,7 +23,7 @@ export type ObjectOwnership = (typeof OBJECT_OWNERSHIPS)[number];
 
 /** Stored data: fields may be added, never change meaning. */
 export interface OwnershipDocument {
-  /** null: DeleteBucketOwnershipControls removed it. */
+  /** null: none; DeleteBucketOwnershipControls removed it, or the bucket was made under the default ObjectWriter. */
   readonly objectOwnership: ObjectOwnership | null;
 }
 

@@ -14,6 +14,7 @@ import { type ClaimedGrant, granteesOf, readGrantHeaders, resolveGrants } from '
 import {
   ACL_DOCUMENT,
   isObjectOwnership,
+  type ObjectOwnership,
   OWNERSHIP_DOCUMENT,
   type OwnershipDocument,
   objectOwnershipOf,
@@ -126,14 +127,19 @@ function unwritten(key: string, owner: Owner): ObjectEntry {
 /** Documents of a bucket that `identity` makes. The setting of the configuration is fixed here, once. */
 export function newBucketDocuments(identity: Identity, headers: Headers, config: Config): Record<string, unknown> {
   const asked = readHeaderAcl(headers);
-  const objectOwnership = headers['x-amz-object-ownership'] ?? config.defaults.objectOwnership;
-  if (!isObjectOwnership(objectOwnership)) {
-    throw invalidArgument('Invalid x-amz-object-ownership header', 'x-amz-object-ownership', objectOwnership);
-  }
+  const objectOwnership = newOwnership(headers['x-amz-object-ownership'], config);
   const acl = asked && bucketAcl(asked, ownerOf(identity), config);
   if (objectOwnership === 'BucketOwnerEnforced' && acl) throw new S3Error('InvalidBucketAclWithObjectOwnership');
   const document: OwnershipDocument = { objectOwnership };
   return { [OWNERSHIP_DOCUMENT]: document, ...(acl ? { [ACL_DOCUMENT]: acl } : {}) };
+}
+
+/** With the default ObjectWriter a bucket has no controls, like one that S3 made before it had them: that means the same. */
+function newOwnership(asked: string | undefined, config: Config): ObjectOwnership | null {
+  const { objectOwnership } = config.defaults;
+  if (asked === undefined) return objectOwnership === 'ObjectWriter' ? null : objectOwnership;
+  if (isObjectOwnership(asked)) return asked;
+  throw invalidArgument('Invalid x-amz-object-ownership header', 'x-amz-object-ownership', asked);
 }
 
 /**

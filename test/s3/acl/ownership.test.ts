@@ -155,10 +155,10 @@ test('the setting of the configuration is fixed when a bucket is made', async ()
   assert.equal(await setting(await makeBucket()), 'BucketOwnerEnforced');
   const client = writers.client();
   const Bucket = await makeBucket(undefined, client);
-  assert.equal(await setting(Bucket, client), 'ObjectWriter');
+  assert.equal(await refused(setting(Bucket, client)), '404 OwnershipControlsNotFoundError', 'ObjectWriter is none');
   const held = await writers.access.enter(Bucket, 'read');
   try {
-    assert.deepEqual(held.store.document('ownership-controls'), { objectOwnership: 'ObjectWriter' });
+    assert.deepEqual(held.store.document('ownership-controls'), { objectOwnership: null });
   } finally {
     held.release();
   }
@@ -247,6 +247,7 @@ test('CreateBucket of one’s own bucket sets its ACL anew, and nothing else', a
   assert.deepEqual(await grants(), ['FULL_CONTROL']);
   const enforced = new CreateBucketCommand({ Bucket, ObjectOwnership: 'BucketOwnerEnforced' });
   assert.equal(await refused(client.send(enforced)), '409 BucketAlreadyOwnedByYou');
+  await set(Bucket, 'ObjectWriter', client);
   const same = new CreateBucketCommand({ Bucket, ObjectOwnership: 'ObjectWriter' });
   assert.equal(await refused(client.send(same)), 'done');
   assert.equal((await writers.raw({ path: `/${Bucket}/k` })).text, 'x');
