@@ -15,6 +15,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   demo: async () => (await import('./cli/demo.ts')).demoCommand,
   status: async () => (await import('./cli/status.ts')).statusCommand,
   buckets: async () => (await import('./cli/datasets.ts')).bucketsCommand,
+  bucket: async () => (await import('./cli/bucket.ts')).bucketCommand,
   explain: async () => (await import('./cli/datasets.ts')).explainCommand,
   move: async () => (await import('./cli/datasets.ts')).moveCommand,
   config: async () => (await import('./cli/config.ts')).configCommand,

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createAdminApi } from './admin/api.ts';
+import { bucketMethods, createBucketDesk } from './admin/bucket-settings.ts';
 import { checkPeers, checkSpace, checkStorage, checkTls } from './admin/checks.ts';
 import { startAdminServer } from './admin/server.ts';
 import { MAP_VERSION } from './cluster/map.ts';
@@ -182,7 +183,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     lifecycle: rules,
     log,
   });
-  const methods = mergeMethods(owned.methods, s3PeerMethods({ access: owned.access }));
+  const methods = mergeMethods(owned.methods, s3PeerMethods({ access: owned.access }), bucketMethods(owned.storage));
 
   const admin = await startAdminServer({
     listen: node.listen.admin,
@@ -195,6 +196,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
       configFault: () => configFault,
       coordinator,
       ownership: owned,
+      buckets: createBucketDesk({ self: id, access: owned.access, storage: owned.storage, peers }),
       lifecycle: () => lifecycle,
       reload: () => watcher.reload(),
       lifecycleRules: (dataset) => rules.status(dataset),

@@ -6,6 +6,7 @@ import type { ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import type { Config } from '../config/types.ts';
 import type { Ownership } from '../ownership/ownership.ts';
+import type { BucketDesk } from './bucket-settings.ts';
 import type { AdminApi, ClusterStatus, NodeStatus, ReadyAnswer } from './types.ts';
 
 const LEASES_TIMEOUT_MS = 2_000;
@@ -16,6 +17,7 @@ export interface AdminApiDeps {
   readonly configFault: () => ZringError | null;
   readonly coordinator: Coordinator;
   readonly ownership: Ownership;
+  readonly buckets: BucketDesk;
   /** Null while starting. */
   readonly lifecycle: () => 'starting' | 'running' | 'stopping';
   readonly reload: () => void;
@@ -45,8 +47,11 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
         })),
       };
     },
+    buckets: deps.buckets,
     async explain(dataset) {
-      return { ...(await ownership.explain(dataset)), lifecycle: deps.lifecycleRules(dataset) };
+      const known = await ownership.explain(dataset);
+      const lifecycle = deps.lifecycleRules(dataset);
+      return { ...known, lifecycle, ...(known.record ? { storage: await explainStorage(deps, dataset) } : {}) };
     },
     async move({ dataset, to }) {
       if (to === null) await ownership.unpin(dataset);
@@ -58,6 +63,13 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
       return clusterStatus(deps);
     },
   };
+}
+
+/** As its owner sees it, or why that cannot be told. */
+async function explainStorage({ buckets }: AdminApiDeps, dataset: string): Promise<unknown> {
+  return buckets.get(dataset).catch((error: unknown) => ({
+    unknown: error instanceof Error ? error.message : String(error),
+  }));
 }
 
 /** Why requests should not be sent here; what only waits for the coordinator does not count: reads and writes go on. */

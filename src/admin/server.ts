@@ -16,6 +16,7 @@ import type { TlsSource } from '../routing/tls-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ADMIN_BODY_BYTES_MAX, verifyAdminRequest } from './auth.ts';
+import { parseSettingsChange } from './bucket-settings.ts';
 import { createNodeProxy, type NodeProxy, splitNodePath } from './node-proxy.ts';
 import type { AdminApi } from './types.ts';
 
@@ -156,6 +157,8 @@ function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>)
     ['GET /status', async () => api.status()],
     ['GET /datasets', async () => api.datasets()],
     ['GET /explain', async (_call, dataset) => api.explain(dataset)],
+    ['GET /bucket', async (_call, bucket) => api.buckets.get(bucket)],
+    ['POST /bucket', async ({ body }, bucket) => api.buckets.set(bucket, parseSettingsChange(parseJson(body)))],
     ['GET /events', async ({ response }) => openEvents(options, streams, response)],
     ['POST /move', async ({ body }) => api.move(parseMove(body))],
     ['POST /reload', async () => api.reload()],
@@ -194,14 +197,16 @@ async function openEvents(
   await push();
 }
 
-function parseMove(body: Buffer): { dataset: string; to: string | null } {
-  let value: unknown;
+function parseJson(body: Buffer): unknown {
   try {
-    value = JSON.parse(body.toString('utf8'));
+    return JSON.parse(body.toString('utf8'));
   } catch (error) {
     throw new ZringError('LIMIT_EXCEEDED', 'the request body is not JSON', { cause: error });
   }
-  const { dataset, to } = (value ?? {}) as { dataset?: unknown; to?: unknown };
+}
+
+function parseMove(body: Buffer): { dataset: string; to: string | null } {
+  const { dataset, to } = (parseJson(body) ?? {}) as { dataset?: unknown; to?: unknown };
   if (typeof dataset !== 'string' || (typeof to !== 'string' && to !== null)) {
     throw new ZringError('LIMIT_EXCEEDED', 'expected {"dataset": string, "to": string | null}');
   }
@@ -237,6 +242,9 @@ const STATUS_OF: Partial<Record<string, number>> = {
   COORDINATOR_UNAVAILABLE: 503,
   COORDINATOR_OUTCOME_UNKNOWN: 503,
   CATALOG_INCOMPLETE: 503,
+  DATASET_BUSY: 503,
+  DATASET_UNAVAILABLE: 503,
+  NOT_OWNER: 503,
   NODE_UNREACHABLE: 502,
 };
 

@@ -1,5 +1,6 @@
 // What the admin listener shows and does, as JSON shapes. The CLI prints the same shapes; the composition root fills them.
 import type { MoveInfo } from '../cluster/coordinator.ts';
+import type { BucketDesk } from './bucket-settings.ts';
 
 export interface ReadyAnswer {
   readonly ready: boolean;
@@ -61,6 +62,8 @@ export interface AdminApi {
   datasets(): Promise<{ readonly datasets: readonly DatasetStatus[]; readonly complete: boolean }>;
   /** Everything this node knows about one dataset: record, ring, its own copy. */
   explain(dataset: string): Promise<unknown>;
+  /** Storage settings, at the bucket's owner. */
+  readonly buckets: BucketDesk;
   /** `to` null clears the pin. */
   move(request: { dataset: string; to: string | null }): Promise<unknown>;
   /** Reads the configuration file again, now. */

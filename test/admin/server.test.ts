@@ -28,6 +28,13 @@ function api(node: string): AdminApi {
       if (dataset !== 'photos') throw new ZringError('DATASET_MISSING', `no bucket ${dataset}`);
       return { dataset, node };
     },
+    buckets: {
+      get: async (bucket) => ({ bucket, node }) as never,
+      set: async (bucket, change) => {
+        if (change.quotaBytes === 1) throw new ZringError('CONFIG_REFUSED', 'a quota is larger');
+        return { bucket, node, change } as never;
+      },
+    },
     move: async (request) => {
       moves.push({ node, ...request });
       return { ok: true };
@@ -155,4 +162,20 @@ test('an event stream through another node ends on that node when the reader lea
   while ((await connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
   const seen = statusCalls;
   assert.ok(seen > 0);
+});
+
+test('storage settings of a bucket: read, changed, refused; only signed', async () => {
+  assert.deepEqual(JSON.parse((await ask('GET', '/bucket/photos')).text), { bucket: 'photos', node: 'a' });
+  const change = { quotaBytes: 2 ** 30, compression: null };
+  const set = await ask('POST', '/bucket/photos', JSON.stringify(change));
+  assert.deepEqual([set.status, JSON.parse(set.text)], [200, { bucket: 'photos', node: 'a', change }]);
+  for (const [body, status, code] of [
+    ['{"quotaBytes":1}', 409, 'CONFIG_REFUSED'],
+    ['{"quota":1}', 409, 'CONFIG_REFUSED'],
+    ['{', 400, 'LIMIT_EXCEEDED'],
+  ] as const) {
+    const answer = await ask('POST', '/bucket/photos', body);
+    assert.deepEqual([answer.status, JSON.parse(answer.text).error.code], [status, code], body);
+  }
+  for (const method of ['GET', 'POST']) assert.equal((await ask(method, '/bucket/photos', '', false)).status, 401);
 });
