@@ -58,6 +58,8 @@ export interface TestNodeOptions {
   readonly log?: Logger;
   readonly port?: number;
   readonly slowAnswers?: SlowAnswerTiming;
+  /** Wall clock of the node; more than 15 minutes off, signatures do not hold. */
+  readonly nowMs?: () => number;
 }
 
 export interface TestNode {
@@ -131,7 +133,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
     metrics,
     log,
     ...(options.slowAnswers ? { slowAnswers: options.slowAnswers } : {}),
-    clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
+    clock: { wallMs: options.nowMs ?? (() => Date.now()), monotonicMs: () => performance.now() },
   });
   const certificate = secure ? await testCertificate() : null;
   const tls = certificate ? await openTlsFiles(certificate.files, log) : null;
