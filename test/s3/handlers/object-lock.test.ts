@@ -124,11 +124,25 @@ describe('the configuration of a bucket', () => {
     assert.match((await send('GET', `/${bucket}?object-lock`)).text, /<Days>3<\/Days>/);
   });
 
+  test('event holds are not built: refused, never dropped', async () => {
+    const bucket = await locked();
+    const id = await put(bucket);
+    const configured = configuration(
+      rule('<Mode>GOVERNANCE</Mode><Days>1</Days><DefaultEventHold><Days>1</Days></DefaultEventHold>'),
+    );
+    assert.deepEqual(outcome(await send('PUT', `/${bucket}?object-lock`, configured)), [501, 'NotImplemented']);
+    const held = retention('GOVERNANCE', FAR).replace('</Retention>', '<EventHold>ON</EventHold></Retention>');
+    assert.deepEqual(outcome(await send('PUT', `/${bucket}/k?retention`, held)), [501, 'NotImplemented']);
+    assert.equal((await send('HEAD', `/${bucket}/k?versionId=${id}`)).headers['x-amz-object-lock-mode'], undefined);
+  });
+
   test('CreateBucket: a value that is none; object lock for a bucket that exists without', async () => {
     const bucket = bucketName('plain');
     const create = (value?: string) =>
       send('PUT', `/${bucket}`, undefined, value === undefined ? {} : { 'x-amz-bucket-object-lock-enabled': value });
     assert.deepEqual(outcome(await create('maybe')), [400, 'InvalidArgument']);
+    const namespace = { 'x-amz-bucket-namespace': 'account-regional' };
+    assert.deepEqual(outcome(await send('PUT', `/${bucket}`, undefined, namespace)), [501, 'NotImplemented']);
     assert.equal((await create()).status, 200);
     assert.deepEqual(outcome(await create('true')), [409, 'BucketAlreadyOwnedByYou']);
   });
