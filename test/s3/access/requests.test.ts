@@ -6,7 +6,7 @@ import http from 'node:http';
 import { before, describe, test } from 'node:test';
 import aws4 from 'aws4';
 import { credential, type RawRequest, type RawResponse } from '../../support/s3-client.ts';
-import { bucketName, type Fixture, s3Nodes } from '../../support/s3-fixture.ts';
+import { bucketName, type Fixture, s3Fixture, s3Nodes } from '../../support/s3-fixture.ts';
 
 const CREATE = [{ buckets: '*', actions: 'create' }];
 const credentials = [
@@ -17,6 +17,7 @@ const credentials = [
   credential('reader', [{ buckets: '*', actions: 'read' }]),
   credential('writer', [{ buckets: '*', actions: 'write' }]),
 ];
+const tls = await s3Fixture({ credentials, secure: true });
 const { a: node, b: other } = (await s3Nodes(['a', 'b'], { credentials })) as { a: Fixture; b: Fixture };
 
 type Who = 'ann' | 'ann2' | 'bob' | 'reader' | 'writer' | 'root' | 'nobody';
@@ -573,4 +574,15 @@ test('a presigned URL has a type of its own', async () => {
   );
   assert.equal(await status('nobody', { path: signed.path ?? '' }), 200);
   assert.equal(await status('bob', { path: `/${bucket}/k` }), 403);
+});
+
+test('aws:SecureTransport is what the client’s connection is', async () => {
+  const bucket = await annsBucket({}, tls);
+  const deny = { Effect: 'Deny', Action: 's3:GetObject', Condition: { Bool: { 'aws:SecureTransport': 'false' } } };
+  const body = policy(bucket, { Action: 's3:GetObject' }, deny);
+  await ok(send('ann', { method: 'PUT', path: `/${bucket}?policy`, body }, tls));
+  assert.equal((await send('nobody', { path: `/${bucket}/k` }, tls)).status, 200);
+  const plain = await annsBucket();
+  await setPolicy(plain, { Action: 's3:GetObject' }, deny);
+  assert.equal(await status('nobody', { path: `/${plain}/k` }), 403);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Action, mayAct, maySee } from '../../../src/s3/authorize.ts';
+import { type Action, mayAct, mayCreate, maySee } from '../../../src/s3/authorize.ts';
 import type { Identity } from '../../../src/s3/types.ts';
 
 function identity(...allow: Identity['allow'][number][]): Identity {
@@ -80,4 +80,24 @@ test('a bucket is shown to a credential with any rule for it', () => {
   assert.equal(maySee(who, 'mine-1'), true);
   assert.equal(maySee(who, 'other'), false);
   assert.equal(maySee(identity({ buckets: '*', actions: 'create' }), 'mine-1'), false);
+});
+
+for (const [actions, expected] of [
+  ['create', true],
+  ['write', true],
+  ['*', true],
+  ['read', false],
+  ['read, create', true],
+] as const) {
+  test(`a rule ${actions} ${expected ? 'makes' : 'does not make'} buckets of its names`, () => {
+    const who = identity({ buckets: 'mine-*', actions });
+    assert.deepEqual([mayCreate(who, 'mine-1'), mayCreate(who, 'other')], [expected, false]);
+  });
+}
+
+test('only `*` is everything', () => {
+  for (const actions of ['read', 'write', 'create', 'read,write,create']) {
+    assert.equal(mayAct(identity({ buckets: '*', actions }), 'a', '*'), false, actions);
+  }
+  assert.equal(mayAct(identity({ buckets: '*', actions: 'create' }), 'a', 'write'), false);
 });
