@@ -20,6 +20,7 @@ import { announceCors, setCorsHeaders } from './cors/announce.ts';
 import { S3Error, toS3Error } from './errors.ts';
 import { checkExpectedOwner, readBucketDocument } from './handlers/bucket-document.ts';
 import type { HandlerServices } from './handlers/context.ts';
+import { runOnDataset } from './handlers/run.ts';
 import { HANDLERS } from './handlers/table.ts';
 import { detectOperation, isImplemented, type OperationName, operationSpec } from './operation.ts';
 import { errorResponse, writeResponse } from './response.ts';
@@ -278,7 +279,7 @@ async function serve(
       unwatch = endWhenTaken(exchange, held);
       setCorsHeaders(exchange, held.store, headers);
       const authorizer = authorise(services, exchange, parsed, auth, held);
-      const running = row.run({ ...context, dataset: held, authorizer });
+      const running = runOnDataset(row, { ...context, dataset: held, authorizer });
       work = running;
       answer = row.slow ? await answerSlowly(running, lateError(services, exchange, progress), timing) : await running;
     }

@@ -20,6 +20,7 @@ import { urlEncode } from '../xml/writer.ts';
 import { checksumHeaders, toBag } from './attributes.ts';
 import { chooseChecksum, receiveBlob } from './body.ts';
 import { type DatasetContext, quoted } from './context.ts';
+import { checkEncryptionHeaders } from './encryption.ts';
 import { lockedByDefault, newObjectAttributes, requireDigestWhenLocked } from './new-object.ts';
 import { objectTags, TAGGING_HEADER, taggingHeader } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
@@ -92,6 +93,7 @@ async function storeFile(
 ): Promise<S3Response> {
   const { headers } = put.request;
   refuseUnsupported(headers);
+  checkEncryptionHeaders('PostObject', headers, put.dataset.encrypted === true);
   const attributes = newObjectAttributes(put, toWire(headers));
   requireDigestWhenLocked(put, attributes, 'Put Object');
   const payload = openPayload({

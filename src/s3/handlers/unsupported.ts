@@ -1,5 +1,5 @@
 // Unsupported request headers: what asks for something this release does not do is refused, never ignored (a success
-// that silently drops encryption is a wrong success). Pure.
+// that silently drops what was asked for is a wrong success). Encryption: encryption.ts. Pure.
 import { S3Error } from '../errors.ts';
 
 type Headers = Readonly<Record<string, string>>;
@@ -11,8 +11,6 @@ interface Rule {
 }
 
 const RULES: readonly Rule[] = [
-  { header: 'x-amz-server-side-encryption*' },
-  { header: 'x-amz-copy-source-server-side-encryption*' },
   { header: 'x-amz-write-offset-bytes' },
   { header: 'x-amz-object-lock-event-hold*' },
   { header: 'x-amz-bucket-namespace', allowed: (value) => value === 'global' },
