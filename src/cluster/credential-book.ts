@@ -82,10 +82,6 @@ export class CredentialBook {
     this.#merged = null;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   entry(accessKey: string): HeardCredential | null {
     return this.#entries.get(accessKey) ?? null;
   }
@@ -108,6 +104,10 @@ export class CredentialBook {
     let live = 0;
     for (const { record } of this.#entries.values()) if (record?.state !== 'removed') live += 1;
     return live;
+  }
+
+  isFull(): boolean {
+    return this.#entries.size >= ENTRIES_MAX;
   }
 
   configuredHas(accessKey: string): boolean {

@@ -49,10 +49,15 @@ function readOne(
       return { problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}` };
     }
   }
-  if (secret.length < charactersMin) return { problem: `${place} is too short (${secret.length} characters)` };
-  if (secret.length > SECRET_CHARACTERS_MAX)
-    return { problem: `${place} is longer than ${SECRET_CHARACTERS_MAX} characters` };
+  const problem = secretProblem(secret, place, charactersMin);
+  return problem === null ? { secret } : { problem };
+}
+
+/** @param place what the problem calls it. @returns null for one that can be used. */
+export function secretProblem(secret: string, place: string, charactersMin: number): string | null {
+  if (secret.length < charactersMin) return `${place} is too short (${secret.length} characters)`;
+  if (secret.length > SECRET_CHARACTERS_MAX) return `${place} is longer than ${SECRET_CHARACTERS_MAX} characters`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\s\u0000-\u001f\u007f]/.test(secret)) return { problem: `${place} contains blanks or control characters` };
-  return { secret };
+  if (/[\s\u0000-\u001f\u007f]/.test(secret)) return `${place} contains blanks or control characters`;
+  return null;
 }
