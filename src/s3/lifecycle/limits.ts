@@ -16,7 +16,7 @@ export interface LifecycleLimits {
   readonly passEveryMsMin: number;
   /** … and not less often than this. */
   readonly passEveryMsMax: number;
-  /** From new rules to their first pass: who sees a mistake can take it back. */
+  /** From new rules to their first pass, and from owning a dataset to the first look: nothing is removed in haste. */
   readonly settleMs: number;
   /** A dataset without rules; it would take another node, within `discoverMs`, to give it some unheard. */
   readonly lookAgainMs: number;

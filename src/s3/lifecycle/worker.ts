@@ -107,10 +107,9 @@ class Worker implements LifecycleWorker {
 
   changed(dataset: string): void {
     const known = this.#watched.get(dataset);
-    const lastPassMs = known?.lastPassMs ?? null;
-    const nextMs = this.#nowMs() + Math.min(this.#limits.settleMs, this.#passEveryMs());
     // A new object: a batch under way reports to the old one.
-    this.#watched.set(dataset, { ...unknown(dataset, known?.id ?? null), rules: true, lastPassMs, nextMs });
+    const fresh = this.#unknown(dataset, known?.id ?? null);
+    this.#watched.set(dataset, { ...fresh, rules: true, lastPassMs: known?.lastPassMs ?? null });
     this.#nudged = true;
     this.#wake?.abort();
   }
@@ -133,6 +132,12 @@ class Worker implements LifecycleWorker {
 
   #nowMs(): number {
     return this.#deps.clock.monotonicMs();
+  }
+
+  /** Its turn comes after a while: a node that has just started, or rules that are a mistake, get a moment. */
+  #unknown(dataset: string, id: string | null): Watched {
+    const nextMs = this.#nowMs() + Math.min(this.#limits.settleMs, this.#passEveryMs());
+    return { dataset, id, rules: null, nextMs, sweep: null, startedMs: Number.NEGATIVE_INFINITY, lastPassMs: null };
   }
 
   // --- schedule ---------------------------------------------------------------------------------------------------
@@ -165,7 +170,7 @@ class Worker implements LifecycleWorker {
     for (const [dataset, id] of owned) {
       const known = this.#watched.get(dataset);
       if (known) known.id = id;
-      else this.#watched.set(dataset, { ...unknown(dataset, id), nextMs: nowMs });
+      else this.#watched.set(dataset, this.#unknown(dataset, id));
     }
   }
 
@@ -295,18 +300,6 @@ class Worker implements LifecycleWorker {
     metrics.lifecycleChanges.inc({ action: outcome.changed });
     metrics.lifecycleRemovedBytes.inc(outcome.bytes);
   }
-}
-
-function unknown(dataset: string, id: string | null): Watched {
-  return {
-    dataset,
-    id,
-    rules: null,
-    nextMs: Number.NEGATIVE_INFINITY,
-    sweep: null,
-    startedMs: Number.NEGATIVE_INFINITY,
-    lastPassMs: null,
-  };
 }
 
 /** Does not keep the process alive. */

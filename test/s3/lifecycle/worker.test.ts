@@ -466,6 +466,11 @@ test('started, it hears of new rules, gives them a minute, passes again when the
   let sleeping = asleep();
   worker.start();
   await sleeping;
+  assert.equal(worker.status(bucket)?.rules, null, 'a node that has just started looks at nothing yet');
+  clock.monotonicMs += 60_000;
+  sleeping = asleep();
+  awake();
+  await sleeping;
   assert.equal(worker.status(bucket)?.rules, false);
 
   await put(store, 'k', '1');
