@@ -33,6 +33,8 @@ export class MemoryAccess implements DatasetAccess {
   onRelease: () => void = () => undefined;
   /** Given to every request that enters. */
   signal: AbortSignal | undefined;
+  /** What is said of every dataset's storage. */
+  encrypted = false;
   /** Wraps a store for fault injection. */
   wrapStore: (store: Store) => Store = (store) => store;
 
@@ -66,6 +68,7 @@ export class MemoryAccess implements DatasetAccess {
       id: record.id,
       store: this.wrapStore(store),
       createdMs: record.createdMs,
+      encrypted: this.encrypted,
       ...(this.signal ? { signal: this.signal } : {}),
       release: () => {
         if (released) throw new Error('bug: released twice');
