@@ -77,7 +77,7 @@ export const LIMITS = {
   presignedSecondsMax: {
     value: 604_800,
     unit: 'seconds',
-    error: 'AuthorizationQueryParametersError',
+    error: 'AccessDenied',
     source: 'AWS: Amazon S3 API Reference, Authenticating requests: using query parameters',
   },
   // bodies

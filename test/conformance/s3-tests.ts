@@ -148,7 +148,8 @@ function suiteConfig(port: number): string {
   for (const one of USERS) {
     lines.push(`[${one.section}]`, `display_name = ${one.displayName}`, `user_id = ${one.canonicalId}`);
     lines.push(`email = ${one.email}`, `access_key = ${one.accessKey}`, `secret_key = ${secretOf(one)}`);
-    if (one.section === 's3 main') lines.push('api_name = us-east-1', 'lc_debug_interval = 10');
+    if (one.section === 's3 main')
+      lines.push('api_name =', 'lc_debug_interval = 10', 'storage_classes = "STANDARD_IA, GLACIER_IR"');
     lines.push(...(one.lines ?? []));
   }
   lines.push('[webidentity]');
@@ -174,8 +175,10 @@ async function runSuite(
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
+    // Progress; the summary below it is read for the table.
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk;
+      process.stderr.write(chunk);
     });
     await once(child, 'close');
     const outcomes = new Map<string, string>();

@@ -272,7 +272,7 @@ function finishUpload(
   const declared = upload.checksum ?? UNDECLARED;
   const checksum = objectChecksum(declared, parts);
   checkClaim(claimedChecksum(headers), declared, checksum);
-  checkNamedChecksums(upload.checksum ?? null, parts, named);
+  checkNamedChecksums(parts, named);
   const values = parts.map((part) => partChecksums(part)[declared.algorithm]);
   const attributes: ObjectAttributes = {
     ...upload.object,
@@ -322,24 +322,13 @@ function checkClaim(
   if (!checksum || bare(claim.value) !== bare(checksum.value)) throw new S3Error('BadDigest');
 }
 
-/** With a composite checksum S3 wants the checksum of each part in the document; any that is given must be right. */
-function checkNamedChecksums(
-  declared: DeclaredChecksum | null,
-  parts: readonly PartInfo[],
-  named: readonly CompletedPart[],
-): void {
+/** Any checksum that the document gives must be the part's; those that are left out are known since the upload. */
+function checkNamedChecksums(parts: readonly PartInfo[], named: readonly CompletedPart[]): void {
   for (const [index, part] of parts.entries()) {
     const given = named[index]?.checksums ?? [];
     const stored = partChecksums(part);
     if (given.some(({ algorithm, value }) => stored[algorithm] !== undefined && stored[algorithm] !== value)) {
       throw new S3Error('InvalidPart');
-    }
-    const missing = declared?.type === 'COMPOSITE' && !given.some(({ algorithm }) => algorithm === declared.algorithm);
-    if (missing) {
-      throw new S3Error(
-        'InvalidRequest',
-        `The upload was created using a ${declared.algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${part.number} in the request.`,
-      );
     }
   }
 }

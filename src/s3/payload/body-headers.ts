@@ -30,7 +30,7 @@ export function givenChecksum(headers: Headers, trailer: boolean): GivenChecksum
     const algorithm = requireAlgorithm(name);
     const value = headers[name]?.trim() ?? '';
     if (decodeChecksum(algorithm, value) === null) {
-      throw new S3Error('InvalidRequest', `Value for ${name} header is invalid.`);
+      throw new S3Error(value === '' ? 'InvalidRequest' : 'BadDigest', `Value for ${name} header is invalid.`);
     }
     found.push({ algorithm, value });
   }

@@ -228,7 +228,7 @@ function withTrailer(
   const name = checksumHeader(given.algorithm);
   if (trailers.length !== 1 || trailer?.[0] !== name) throw new S3Error('MalformedTrailerError');
   if (decodeChecksum(given.algorithm, trailer[1]) === null) {
-    throw new S3Error('InvalidRequest', `Value for ${name} trailing header is invalid.`);
+    throw new S3Error('BadDigest', `Value for ${name} trailing header is invalid.`);
   }
   return { algorithm: given.algorithm, value: trailer[1] };
 }

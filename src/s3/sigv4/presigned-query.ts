@@ -58,13 +58,10 @@ export function parsePresigned(query: Target['query'], region: string): Presigne
 function parseExpires(text: string): number {
   if (!/^-?\d{1,15}$/.test(text)) throw fault('X-Amz-Expires should be a number');
   const seconds = Number(text);
-  if (seconds < 0) throw fault('X-Amz-Expires must be non-negative');
   const max = LIMITS.presignedSecondsMax.value;
-  if (seconds > max) {
-    throw fault(
-      'X-Amz-Expires must be less than a week (in seconds); ' +
-        `that is, the given X-Amz-Expires must be less than ${max} seconds`,
-    );
+  // A URL that is never valid, like one that has expired; the signature is not looked at.
+  if (seconds < 0 || seconds > max) {
+    throw new S3Error('AccessDenied', `X-Amz-Expires must be between 1 and ${max} seconds (a week).`);
   }
   return seconds;
 }

@@ -124,9 +124,6 @@ for (const algorithm of ['CRC32', 'SHA1', 'SHA256'] as const) {
     const input = { ChecksumAlgorithm: algorithm };
     const parts = [await sendPart(Key, UploadId, 1, PART, input), await sendPart(Key, UploadId, 2, TAIL, input)];
     const values = parts.map((part) => Buffer.from(part[name] ?? '', 'base64'));
-    // Without the parts' checksums S3 refuses a composite one.
-    const bare = parts.map(({ ETag, PartNumber }) => ({ ETag, PartNumber }));
-    await assert.rejects(complete(Key, UploadId, bare), { name: 'InvalidRequest' });
     await assert.rejects(
       complete(
         Key,
@@ -135,7 +132,9 @@ for (const algorithm of ['CRC32', 'SHA1', 'SHA256'] as const) {
       ),
       { name: 'InvalidPart' },
     );
-    const done = await complete(Key, UploadId, parts);
+    // The document may leave the parts' checksums out: they are known, and were verified.
+    const bare = parts.map(({ ETag, PartNumber }) => ({ ETag, PartNumber }));
+    const done = await complete(Key, UploadId, bare);
     if (algorithm !== 'CRC32') {
       const expected = createHash(algorithm).update(Buffer.concat(values)).digest('base64');
       assert.equal(done[name], `${expected}-2`);

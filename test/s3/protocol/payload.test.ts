@@ -140,7 +140,7 @@ const BAD_BYTES: readonly Fault[] = [
   ],
   [
     'a trailer that is no checksum',
-    'InvalidRequest',
+    'BadDigest',
     chunked([['x-amz-checksum-crc32', 'nonsense']]),
     STREAMING,
     { ...FIVE, 'x-amz-trailer': 'x-amz-checksum-crc32' },
@@ -224,7 +224,7 @@ const BAD_HEADERS: readonly (readonly [
     STREAMING,
     { ...FIVE, 'x-amz-checksum-crc32': CRC32, 'x-amz-trailer': 'x-amz-checksum-crc32' },
   ],
-  ['a checksum that is none', 'InvalidRequest', UNSIGNED, { 'content-length': '5', 'x-amz-checksum-crc32': 'x' }],
+  ['a checksum that is none', 'BadDigest', UNSIGNED, { 'content-length': '5', 'x-amz-checksum-crc32': 'x' }],
   ['an empty checksum', 'InvalidRequest', UNSIGNED, { 'content-length': '5', 'x-amz-checksum-crc32': '' }],
   ['an unknown checksum', 'InvalidRequest', UNSIGNED, { 'content-length': '5', 'x-amz-checksum-crc16': 'AAA=' }],
   ['an algorithm not built', 'NotImplemented', UNSIGNED, { 'content-length': '5', 'x-amz-checksum-xxhash3': 'x' }, 501],
