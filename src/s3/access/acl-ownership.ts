@@ -25,6 +25,8 @@ export type ObjectOwnership = (typeof OBJECT_OWNERSHIPS)[number];
 export interface OwnershipDocument {
   /** null: none; DeleteBucketOwnershipControls removed it, or the bucket was made under the default ObjectWriter. */
   readonly objectOwnership: ObjectOwnership | null;
+  /** Nobody asked for it: it is what the configuration had when the bucket was made. */
+  readonly byDefault?: true;
 }
 
 export function isObjectOwnership(value: unknown): value is ObjectOwnership {
@@ -38,6 +40,15 @@ export function readOwnershipControls(store: Store): ObjectOwnership | null {
   const { objectOwnership } = document as Partial<OwnershipDocument>;
   if (objectOwnership === null) return null;
   return isObjectOwnership(objectOwnership) ? objectOwnership : 'BucketOwnerEnforced';
+}
+
+/**
+ * Whether somebody chose BucketOwnerEnforced. Where it is only the default, the canned ACL `private` is no error: it
+ * asks for nothing that is not so, and some clients (rclone before 1.61, s3fs) send it with every object.
+ */
+export function isEnforcedByChoice(store: Store): boolean {
+  const document = store.document(OWNERSHIP_DOCUMENT) as Partial<OwnershipDocument> | null | undefined;
+  return document?.objectOwnership === 'BucketOwnerEnforced' && document.byDefault !== true;
 }
 
 /** What counts. */

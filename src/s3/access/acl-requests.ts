@@ -13,6 +13,7 @@ import { BUCKET_OWNER_FULL_CONTROL, type CannedFor, cannedAcl } from './acl-cann
 import { type ClaimedGrant, granteesOf, readGrantHeaders, resolveGrants } from './acl-grants.ts';
 import {
   ACL_DOCUMENT,
+  isEnforcedByChoice,
   isObjectOwnership,
   type ObjectOwnership,
   OWNERSHIP_DOCUMENT,
@@ -130,7 +131,8 @@ export function newBucketDocuments(identity: Identity, headers: Headers, config:
   const objectOwnership = newOwnership(headers['x-amz-object-ownership'], config);
   const acl = asked && bucketAcl(asked, ownerOf(identity), config);
   if (objectOwnership === 'BucketOwnerEnforced' && acl) throw new S3Error('InvalidBucketAclWithObjectOwnership');
-  const document: OwnershipDocument = { objectOwnership };
+  const byDefault = headers['x-amz-object-ownership'] === undefined && objectOwnership !== null;
+  const document: OwnershipDocument = { objectOwnership, ...(byDefault ? { byDefault } : {}) };
   return { [OWNERSHIP_DOCUMENT]: document, ...(acl ? { [ACL_DOCUMENT]: acl } : {}) };
 }
 
@@ -208,11 +210,14 @@ function readDocumentAcl(body: Buffer, owner: Owner | null): AskedAcl {
 
 /**
  * With ACLs disabled: true when the list says what is so anyway, full control for the bucket's owner; any other is
- * refused, `private` too (User Guide, Object Ownership, "AccessControlListNotSupported").
+ * refused, `private` too where the setting was chosen (User Guide, Object Ownership, "AccessControlListNotSupported").
  */
 function refuseDisabled(store: Store, asked: AskedAcl, acl: StoredAcl, bucketOwner: Owner | null): boolean {
   if (objectOwnershipOf(store) !== 'BucketOwnerEnforced') return false;
-  const harmless = asked.kind === 'canned' ? asked.name === BUCKET_OWNER_FULL_CONTROL : isDefaultAcl(acl, bucketOwner);
+  const harmless =
+    asked.kind === 'canned'
+      ? asked.name === BUCKET_OWNER_FULL_CONTROL || (asked.name === 'private' && !isEnforcedByChoice(store))
+      : isDefaultAcl(acl, bucketOwner);
   if (!harmless) throw new S3Error('AccessControlListNotSupported');
   return true;
 }

@@ -107,7 +107,7 @@ for (const [ownership, acl, expected] of OWNERS) {
 }
 
 test('BucketOwnerEnforced: every other ACL is refused, wherever it is set', async () => {
-  const Bucket = await makeBucket();
+  const Bucket = await makeBucket('BucketOwnerEnforced');
   await main.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' }));
   const code = '400 AccessControlListNotSupported';
   for (const ACL of ['private', 'public-read', 'bucket-owner-read', 'aws-exec-read'] as const) {
@@ -124,6 +124,26 @@ test('BucketOwnerEnforced: every other ACL is refused, wherever it is set', asyn
   assert.equal(await refused(main.send(new PutObjectCommand({ Bucket, Key: 'new', Body: 'x', ...grant }))), code);
   assert.equal(await refused(main.send(new PutBucketAclCommand({ Bucket, ...grant }))), code);
   assert.equal((await node.raw({ path: `/${Bucket}/new` })).code, 'NoSuchKey');
+});
+
+test('BucketOwnerEnforced by default: private passes and changes nothing, until somebody chooses the setting', async () => {
+  const old = bucketName('owned');
+  await node.access.create(old, { bucket: { owner: { id: 'id-main', displayName: 'main' }, region: 'us-east-1' } });
+  for (const Bucket of [await makeBucket(), old]) {
+    for (const key of await writeAsAlt(Bucket, 'private')) assert.equal(await seen(Bucket, key), THEIRS, key);
+    const all = async () => [
+      await refused(main.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ACL: 'private' }))),
+      await refused(main.send(new PutBucketAclCommand({ Bucket, ACL: 'private' }))),
+      await refused(main.send(new PutObjectAclCommand({ Bucket, Key: 'k', ACL: 'private' }))),
+    ];
+    assert.deepEqual(await all(), ['done', 'done', 'done']);
+    const code = '400 AccessControlListNotSupported';
+    for (const ACL of ['public-read', 'authenticated-read', 'bucket-owner-read'] as const) {
+      assert.equal(await refused(main.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ACL }))), code, ACL);
+    }
+    await set(Bucket, 'BucketOwnerEnforced');
+    assert.deepEqual(await all(), [code, code, code]);
+  }
 });
 
 test('BucketOwnerEnforced: full control for the bucket’s owner is accepted in every form, for it is so', async () => {
