@@ -109,6 +109,27 @@ describe('the cost', () => {
     for (const [name, cost] of Object.entries(few)) assert.ok(cost <= 8, `${name} costs ${cost} reads`);
   });
 
+  it('of a change while versioning is off is one look-up, as without versions', async () => {
+    await put(store, 'k', 'x');
+    await withIndex(async (index) => {
+      const refused = new Error('measured');
+      for (const key of ['k', 'none']) {
+        for (const change of [
+          (commit: Commit) => prepareVersion(commit, key, undefined),
+          (commit: Commit) => removeVersion(commit, { key }),
+        ]) {
+          const attempt = index.commit((commit) => {
+            const { reads, count } = counting(commit.reads);
+            change({ ...commit, reads });
+            assert.equal(count(), 1);
+            throw refused;
+          });
+          await assert.rejects(attempt, refused);
+        }
+      }
+    });
+  });
+
   it('of looking up a version, and the latest, does not either', async () => {
     await pile(200);
     const all = store.listVersions(everything).versions.filter(({ entry }) => entry.key === 'k');
