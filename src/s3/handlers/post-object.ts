@@ -10,6 +10,7 @@ import { collectFields, type FormFields, formHeaders, formKey, toWire } from '..
 import { type Form, openForm } from '../forms/form-reader.ts';
 import { checkPolicy, type FormPolicy, parsePolicy } from '../forms/policy.ts';
 import { type FormSignature, verifyForm } from '../forms/signature.ts';
+import { expirationHeaders } from '../lifecycle/headers.ts';
 import { LIMITS } from '../limits.ts';
 import { openPayload } from '../payload/reader.ts';
 import { identityOf } from '../sigv4/authenticate.ts';
@@ -112,7 +113,8 @@ async function storeFile(
     etag: result.md5Hex,
     attributes: toBag(lockedByDefault(put, { ...attributes, ...(checksum ? { checksum } : {}) })),
   });
-  const shown = { ...checksumHeaders(checksum), ...writtenVersionHeaders(entry) };
+  const { store } = put.dataset;
+  const shown = { ...checksumHeaders(checksum), ...writtenVersionHeaders(entry), ...expirationHeaders(store, entry) };
   return success(put, fields, entry.etag, shown);
 }
 
