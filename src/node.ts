@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { createAdminApi } from './admin/api.ts';
 import { bucketMethods, createBucketDesk } from './admin/bucket-settings.ts';
 import { checkPeers, checkSpace, checkStorage, checkTls } from './admin/checks.ts';
+import { createCredentialDesk } from './admin/credentials.ts';
 import { startAdminServer } from './admin/server.ts';
+import { type CredentialKeeper, openCredentialKeeper } from './cluster/credential-keeper.ts';
+import { CREDENTIAL_VERSION } from './cluster/credential-record.ts';
 import { MAP_VERSION } from './cluster/map.ts';
 import { openCoordinator } from './cluster/open-coordinator.ts';
 import { RECORD_VERSION } from './cluster/record.ts';
@@ -37,6 +40,7 @@ import { createMetrics } from './telemetry/metrics.ts';
 
 /** Newest version that this release reads, of everything that other releases read too; `zring upgrade` compares them. */
 const FORMATS = {
+  credential: CREDENTIAL_VERSION,
   index: FORMAT_VERSION,
   map: MAP_VERSION,
   peer: PEER_PROTOCOL_VERSION,
@@ -117,6 +121,13 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
   });
   teardown.add('coordinator', () => coordinator.close());
 
+  const kept = await openCredentialKeeper(
+    join(await driver.stateFolder(), 'credentials'),
+    { credentials: first.credentials, keys: first.cluster.credentialKeys },
+    { cluster: first.cluster.name, coordinator, clock, logger: log },
+  );
+  teardown.add('kept credentials', () => kept.close());
+
   // The way to other nodes. Addresses come from the map; before there is one, from the configuration.
   const versions = createPeerVersions();
   const auth = createPeerAuth({
@@ -172,7 +183,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     log,
   });
   const handler = createS3Handler({
-    config: () => config,
+    config: withKeptCredentials(() => config, kept),
     access: owned.access,
     transport: peers,
     self: id,
@@ -197,6 +208,8 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
       coordinator,
       ownership: owned,
       buckets: createBucketDesk({ self: id, access: owned.access, storage: owned.storage, peers }),
+      credentials: createCredentialDesk(kept, log),
+      kept,
       lifecycle: () => lifecycle,
       reload: () => watcher.reload(),
       lifecycleRules: (dataset) => rules.status(dataset),
@@ -229,6 +242,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
       config = next;
       log.level = next.log.level;
       auth.setSecrets(next.cluster.secrets);
+      kept.configure(next.credentials, next.cluster.credentialKeys);
       owned.applyConfig(next);
       transport.retain(new Set(mapNodes().map((candidate) => candidate.id)));
       log.info({ revision: next.cluster.revision }, 'configuration read again');
@@ -276,6 +290,18 @@ async function openTls(files: Config['tls']['s3'], log: Logger, teardown: Teardo
 
 function configuredNodes(config: Config): { id: string; peer: string; admin: string }[] {
   return config.nodes.map(({ id, peer, admin }) => ({ id, peer: formatAddress(peer), admin: formatAddress(admin) }));
+}
+
+/** What the S3 front takes for the file: its credentials and those that the cluster keeps. The same object while it is the same. */
+function withKeptCredentials(config: () => Config, kept: CredentialKeeper): () => Config {
+  let last: { readonly file: Config; readonly merged: Config } | null = null;
+  return () => {
+    const file = config();
+    const credentials = kept.list();
+    if (last?.file !== file || last.merged.credentials !== credentials)
+      last = { file, merged: { ...file, credentials } };
+    return last.merged;
+  };
 }
 
 function mergeMethods(...all: readonly PeerMethods[]): PeerMethods {

@@ -1,12 +1,14 @@
 // What the admin listener answers, put together from what the parts know. Owns nothing; asks the coordinator only for
 // the leases of the other nodes, with a time limit, because status must answer above all when something is broken.
 import type { Coordinator, Lease } from '../cluster/coordinator.ts';
+import type { CredentialKeeper } from '../cluster/credential-keeper.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import type { Config } from '../config/types.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { BucketDesk } from './bucket-settings.ts';
+import type { CredentialDesk } from './credentials.ts';
 import type { AdminApi, ClusterStatus, NodeStatus, ReadyAnswer } from './types.ts';
 
 const LEASES_TIMEOUT_MS = 2_000;
@@ -18,6 +20,8 @@ export interface AdminApiDeps {
   readonly coordinator: Coordinator;
   readonly ownership: Ownership;
   readonly buckets: BucketDesk;
+  readonly credentials: CredentialDesk;
+  readonly kept: Pick<CredentialKeeper, 'status'>;
   /** Null while starting. */
   readonly lifecycle: () => 'starting' | 'running' | 'stopping';
   readonly reload: () => void;
@@ -48,6 +52,7 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
       };
     },
     buckets: deps.buckets,
+    credentials: deps.credentials,
     async explain(dataset) {
       const known = await ownership.explain(dataset);
       const lifecycle = deps.lifecycleRules(dataset);
@@ -104,6 +109,7 @@ async function clusterStatus(deps: AdminApiDeps): Promise<ClusterStatus> {
       ...(status.refusal ? [status.refusal.message] : []),
       ...(deps.configFault() ? [deps.configFault()?.message ?? ''] : []),
     ],
+    credentials: deps.kept.status(),
   };
 }
 

@@ -160,6 +160,8 @@ function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>)
     ['GET /bucket', async (_call, bucket) => api.buckets.get(bucket)],
     ['POST /bucket', async ({ body }, bucket) => api.buckets.set(bucket, parseSettingsChange(parseJson(body)))],
     ['GET /events', async ({ response }) => openEvents(options, streams, response)],
+    ['GET /credentials', async (_call, name) => (name === '' ? api.credentials.list() : api.credentials.show(name))],
+    ['POST /credentials', async ({ body }, verb) => api.credentials.run(verb, parseJson(body))],
     ['POST /move', async ({ body }) => api.move(parseMove(body))],
     ['POST /reload', async () => api.reload()],
   ]);
@@ -235,6 +237,10 @@ function send(response: ServerResponse, status: number, value: unknown): void {
 const STATUS_OF: Partial<Record<string, number>> = {
   DATASET_MISSING: 404,
   CONFIG_INVALID: 400,
+  CREDENTIAL_MISSING: 404,
+  CREDENTIAL_EXISTS: 409,
+  CREDENTIAL_KEY_MISSING: 409,
+  ABORTED: 409,
   CONFIG_REFUSED: 409,
   CONFIG_REVISION_CONFLICT: 409,
   LIMIT_EXCEEDED: 400,

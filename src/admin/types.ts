@@ -1,6 +1,8 @@
 // What the admin listener shows and does, as JSON shapes. The CLI prints the same shapes; the composition root fills them.
 import type { MoveInfo } from '../cluster/coordinator.ts';
+import type { CredentialStatus } from '../cluster/credential-keeper.ts';
 import type { BucketDesk } from './bucket-settings.ts';
+import type { CredentialDesk } from './credentials.ts';
 
 export interface ReadyAnswer {
   readonly ready: boolean;
@@ -42,6 +44,8 @@ export interface ClusterStatus {
   readonly ready: ReadyAnswer;
   /** Faults of the configuration file as it is now (the last good one stays in use). */
   readonly configFaults: readonly string[];
+  /** As this node has them. */
+  readonly credentials: CredentialStatus;
 }
 
 export interface DatasetStatus {
@@ -64,6 +68,7 @@ export interface AdminApi {
   explain(dataset: string): Promise<unknown>;
   /** Storage settings, at the bucket's owner. */
   readonly buckets: BucketDesk;
+  readonly credentials: CredentialDesk;
   /** `to` null clears the pin. */
   move(request: { dataset: string; to: string | null }): Promise<unknown>;
   /** Reads the configuration file again, now. */

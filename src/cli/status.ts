@@ -50,6 +50,7 @@ export function describe(status: ClusterStatus): string {
     lines.push('', formatTable(['MOVING', 'FROM -> TO', 'PHASE', 'BYTES', 'RATE'], rows));
   }
   if (!status.ready.ready) lines.push('', `node ${status.node} is not ready: ${status.ready.reasons.join('; ')}`);
+  for (const { accessKey, fault } of status.credentials.faults) lines.push('', `credential ${accessKey}: ${fault}`);
   for (const fault of status.configFaults) lines.push('', `configuration fault: ${fault}`);
   return lines.join('\n');
 }

@@ -7,7 +7,7 @@
 // Crash points: a change counts once the coordinator has it; what this node hears reaches memory first and the disk next,
 // so a crash between loses only what the next reading brings again.
 import type { Clock } from '../common/clock.ts';
-import type { DurableMap } from '../common/durable-map.ts';
+import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
 import type { Credential } from '../config/types.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -57,6 +57,24 @@ const JITTER = 0.2;
 const TRIES_MAX = 4;
 const FAULTS_SHOWN_MAX = 20;
 const PREFIX = 'credential/';
+
+/** On the disk of this node, and following. Errors: STORAGE_*, LOCKED, VERSION_UNSUPPORTED. */
+export async function openCredentialKeeper(
+  path: string,
+  configured: { readonly credentials: readonly Credential[]; readonly keys: readonly string[] },
+  deps: Omit<CredentialKeeperDeps, 'disk'>,
+): Promise<CredentialKeeper> {
+  const disk = await openDurableMap(path, { create: true });
+  try {
+    const keeper = new CredentialKeeper({ ...deps, disk });
+    keeper.configure(configured.credentials, configured.keys);
+    await keeper.start();
+    return keeper;
+  } catch (error) {
+    await disk.close();
+    throw error;
+  }
+}
 
 export class CredentialKeeper {
   readonly book: CredentialBook;
@@ -325,13 +343,13 @@ export class CredentialKeeper {
     this.#timer.unref();
   }
 
-  /** The disk is the caller's to close. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const stop of this.#unsubscribe) stop();
     if (this.#timer) clearTimeout(this.#timer);
     await this.#syncing?.catch(() => undefined);
     await this.#write();
+    await this.#deps.disk.close();
   }
 }
 

@@ -39,6 +39,11 @@ function api(node: string): AdminApi {
       moves.push({ node, ...request });
       return { ok: true };
     },
+    credentials: {
+      list: () => ({ credentials: [], keyId: node }),
+      show: (name) => ({ accessKey: name }) as never,
+      run: async (verb, request) => ({ verb, request }) as never,
+    },
     reload: async () => ({}),
   };
 }
@@ -95,7 +100,16 @@ test('probes, metrics and discovery need no secret; everything else does', async
   for (const path of ['/status', '/datasets', '/explain/photos', '/events', '/nodes/b/status', '/nodes/a/status']) {
     assert.equal((await ask('GET', path, '', false)).status, 401, path);
   }
+  assert.equal((await ask('GET', '/credentials', '', false)).status, 401);
+  assert.equal((await ask('POST', '/credentials/add', '{}', false)).status, 401);
   assert.equal((await ask('POST', '/move', '{}', false)).status, 401);
+});
+
+test('credentials: the list, one of them, and changes by their verb', async () => {
+  assert.deepEqual(JSON.parse((await ask('GET', '/nodes/b/credentials')).text), { credentials: [], keyId: 'b' });
+  assert.deepEqual(JSON.parse((await ask('GET', '/credentials/Zo%C3%AB')).text), { accessKey: 'Zoë' });
+  const answer = await ask('POST', '/credentials/rotate', '{"name":"AK1"}');
+  assert.deepEqual(JSON.parse(answer.text), { verb: 'rotate', request: { name: 'AK1' } });
 });
 
 test('/ready is 503 with the reasons while the node is not ready', async () => {
