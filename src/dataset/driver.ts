@@ -92,6 +92,16 @@ export interface SnapshotSource {
   pauseSweep(): Promise<() => void>;
 }
 
+export interface SendOptions {
+  readonly snapshot: string;
+  readonly fromGuid: string | null;
+  /**
+   * What the receiver's `capabilities.settings.compression` says; blocks are sent as they lie on disk only where it knows
+   * everything that this storage may have written. Absent = it does.
+   */
+  readonly accepts?: readonly string[];
+}
+
 export interface SendStream {
   readonly stream: Readable;
   /** Resolves when the sender has finished well; rejects with the reason otherwise. Always await it. */
@@ -154,9 +164,9 @@ export interface DatasetDriver {
   release(name: string, snapshot: string, tag: string): Promise<void>;
 
   /** Full when `fromGuid` is null. Aborting the signal ends the sender. */
-  send(name: string, options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal }): Promise<SendStream>;
+  send(name: string, options: SendOptions & { signal?: AbortSignal }): Promise<SendStream>;
   /** Expected bytes of that stream, or null when this ZFS cannot tell. */
-  estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null>;
+  estimateSend(name: string, options: SendOptions): Promise<number | null>;
   /**
    * Receives a full stream into `name` (which must not exist and starts with `_`; set `zring:id` and rename it to publish)
    * or an increment into the unmounted copy `name`, whose newest snapshot has to be the stream's base.

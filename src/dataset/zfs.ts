@@ -18,6 +18,7 @@ import type {
   DatasetInfo,
   OpenedDataset,
   ReceiveResult,
+  SendOptions,
   SendStream,
   SettingRefusal,
   SnapshotInfo,
@@ -265,26 +266,23 @@ export class ZfsDriver implements DatasetDriver {
     });
   }
 
-  async send(
-    name: string,
-    options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal },
-  ): Promise<SendStream> {
+  async send(name: string, options: SendOptions & { signal?: AbortSignal }): Promise<SendStream> {
     const subject = this.#snapshotName(name, options.snapshot);
-    const fromGuid = options.fromGuid === null ? null : requireGuid(options.fromGuid);
+    if (options.fromGuid !== null) requireGuid(options.fromGuid);
     // Counted under the lock: no destroy comes between finding the snapshot and holding on to it.
     return this.#change(name, async () => {
-      const args = await this.#sendArgs(name, options.snapshot, fromGuid);
+      const args = await this.#sendArgs(name, options);
       const sent = sendStream(this.#commands, ['send', ...args], subject, options.signal);
       sent.stream.once('close', this.#sending.begin(name, options.snapshot));
       return sent;
     });
   }
 
-  async estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null> {
+  async estimateSend(name: string, options: SendOptions): Promise<number | null> {
     this.#snapshotName(name, options.snapshot);
-    const fromGuid = options.fromGuid === null ? null : requireGuid(options.fromGuid);
+    if (options.fromGuid !== null) requireGuid(options.fromGuid);
     await this.#datasets.require(name);
-    const args = await this.#sendArgs(name, options.snapshot, fromGuid);
+    const args = await this.#sendArgs(name, options);
     return this.#flavour.modern ? parseSendEstimate(await this.#commands.zfs(['send', '-nP', ...args], name)) : null;
   }
 
@@ -396,13 +394,16 @@ export class ZfsDriver implements DatasetDriver {
     return this.#mutex.run([name], async () => task(await this.#datasets.require(name)));
   }
 
-  async #sendArgs(name: string, snapshot: string, fromGuid: string | null): Promise<string[]> {
+  async #sendArgs(name: string, { snapshot, fromGuid, accepts }: SendOptions): Promise<string[]> {
     const full = this.#snapshotName(name, snapshot);
     const snapshots = await this.#datasets.snapshots(name);
     const to = snapshots.find((candidate) => candidate.name === snapshot);
     if (!to) throw new ZringError('SNAPSHOT_NOT_FOUND', `${full} does not exist`, { subject: name });
-    // Blocks travel as they lie on disk: neither end compresses them again.
-    const flags = this.#flavour.modern ? ['-c'] : [];
+    // Blocks travel as they lie on disk: neither end compresses them again. A receiver that lacks one of the compressions
+    // would refuse the stream (zfs-send(8), -c).
+    const own = this.capabilities.settings.compression;
+    const isKnown = accepts === undefined || own.every((compression) => accepts.includes(compression));
+    const flags = this.#flavour.modern && isKnown ? ['-c'] : [];
     if (fromGuid === null) return [...flags, full];
     const from = snapshots.find((candidate) => candidate.guid === fromGuid && candidate.order < to.order);
     if (!from) {

@@ -66,7 +66,9 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
       [METHODS.stream]: async (request, from, signal) => {
         const { fields, runner, dataset } = at(request, METHODS.stream);
         const id = fields.id();
-        const options = { snapshot: fields.text('snapshot'), fromGuid: fields.textOrNull('fromGuid'), signal };
+        const accepts = acceptedCompressions(request);
+        const asked = { snapshot: fields.text('snapshot'), fromGuid: fields.textOrNull('fromGuid'), signal };
+        const options = { ...asked, ...(accepts && { accepts }) };
         requireCopy(deps, runner, id);
         if (!isOurs(options.snapshot)) {
           throw new ZringError('SNAPSHOT_NOT_FOUND', `${options.snapshot} is not a snapshot of a move`, {
@@ -83,6 +85,12 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
       },
     },
   };
+}
+
+/** Not said by earlier releases. */
+function acceptedCompressions(request: unknown): readonly string[] | null {
+  const { accepts } = (request ?? {}) as { accepts?: unknown };
+  return Array.isArray(accepts) ? accepts.filter((name) => typeof name === 'string') : null;
 }
 
 async function describe(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Promise<CopyDescription> {

@@ -185,7 +185,9 @@ export class Puller {
     progress: Progress,
   ): Promise<SnapshotInfo> {
     const { driver, peers, bucket, limits, onBytes } = this.#deps;
-    const request = { dataset: job.dataset, id: job.id, snapshot: target.name, fromGuid: base?.guid ?? null };
+    const accepts = driver.capabilities.settings.compression;
+    const fromGuid = base?.guid ?? null;
+    const request = { dataset: job.dataset, id: job.id, snapshot: target.name, fromGuid, accepts };
     const { body } = await peers.stream(job.source, METHODS.stream, request, {
       timeoutMs: limits.drainCallMs,
       signal: job.signal,
