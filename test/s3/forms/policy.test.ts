@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { S3Error } from '../../../src/s3/errors.ts';
 import { collectFields } from '../../../src/s3/forms/fields.ts';
 import { checkPolicy, parsePolicy } from '../../../src/s3/forms/policy.ts';
@@ -71,6 +72,37 @@ test('line breaks in the base64, escapes of JSON, and \\$ which is none', () => 
   const packed = base64(text).replace(/(.{20})/g, '$1\r\n');
   const [condition] = parsePolicy(packed).conditions;
   assert.deepEqual(condition, { operator: 'eq', field: 'key', value: 'a$\\$b' });
+});
+
+test('any JSON is a policy or InvalidPolicyDocument, and what is read of it never lets through what it did not say', () => {
+  const words = fc.constantFrom(
+    'eq',
+    'starts-with',
+    'content-length-range',
+    '$key',
+    '$',
+    'bucket',
+    '1',
+    '',
+    '__proto__',
+  );
+  const leaf = fc.oneof(words, fc.integer(), fc.constant(null), fc.boolean());
+  const condition = fc.oneof(fc.array(leaf, { maxLength: 4 }), fc.dictionary(words, leaf, { maxKeys: 2 }), leaf);
+  fc.assert(
+    fc.property(fc.oneof(fc.array(condition, { maxLength: 3 }), condition), (conditions) => {
+      const list = Array.isArray(conditions) ? conditions : [];
+      try {
+        const { conditions: read, range } = parsePolicy(encodePolicy(conditions, LATER));
+        const ranges = list.filter((one) => Array.isArray(one) && one[0] === 'content-length-range');
+        assert.equal(read.length + ranges.length, list.length, 'every condition counts');
+        assert.ok(range.min <= range.max || ranges.length > 1);
+      } catch (error) {
+        assert(error instanceof S3Error, String(error));
+        assert.equal(error.code, 'InvalidPolicyDocument');
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 describe('what the form may be', () => {

@@ -292,7 +292,7 @@ describe('what the fields say of the object', () => {
     ['acl', 'everybody', 400, 'InvalidArgument'],
     ['x-amz-object-lock-mode', 'GOVERNANCE', 400, 'InvalidArgument'],
     ['Content-MD5', 'x', 400, 'InvalidDigest'],
-    ['x-amz-checksum-sha256', 'x', 400, 'InvalidRequest'],
+    ['x-amz-checksum-sha256', 'x', 400, 'BadDigest'],
     ['x-amz-checksum-sha256', createHash('sha256').update('other').digest('base64'), 400, 'BadDigest'],
     ['Content-MD5', createHash('md5').update('other').digest('base64'), 400, 'BadDigest'],
   ];
