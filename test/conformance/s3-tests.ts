@@ -149,7 +149,7 @@ function suiteConfig(port: number): string {
     lines.push(`[${one.section}]`, `display_name = ${one.displayName}`, `user_id = ${one.canonicalId}`);
     lines.push(`email = ${one.email}`, `access_key = ${one.accessKey}`, `secret_key = ${secretOf(one)}`);
     if (one.section === 's3 main')
-      lines.push('api_name =', 'lc_debug_interval = 10', 'storage_classes = "STANDARD_IA, GLACIER_IR"');
+      lines.push('api_name =', 'lc_debug_interval = 10', 'storage_classes = "INTELLIGENT_TIERING, GLACIER_IR"');
     lines.push(...(one.lines ?? []));
   }
   lines.push('[webidentity]');
