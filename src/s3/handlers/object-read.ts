@@ -45,16 +45,9 @@ type Answer =
   | { readonly entry: ObjectEntry; readonly response: S3Response; readonly selection: null }
   | { readonly entry: ObjectEntry; readonly response: null; readonly selection: Selection };
 
-/** Keys for an object that was written without one mean that the client takes it for another. */
-function refuseKeys(headers: Readonly<Record<string, string>>): void {
-  if (!Object.keys(headers).some((name) => name.startsWith('x-amz-server-side-encryption'))) return;
-  throw new S3Error('InvalidRequest', 'The encryption parameters are not applicable to this object.');
-}
-
 function answer(context: DatasetContext): Answer {
   const entry = requireObject(context);
   const { headers } = context.request;
-  refuseKeys(headers);
   const verdict = evaluateRead(requestConditions(headers), entry);
   if (verdict.kind === 'failed') {
     throw new S3Error('PreconditionFailed', undefined, { fields: { Condition: verdict.condition } });
