@@ -45,6 +45,7 @@ export async function ensureDemoFiles(options: DemoOptions): Promise<DemoFiles> 
   await mkdir(join(options.folder, 'data'), { recursive: true });
   await writeSecret(join(options.folder, 'secrets', 'cluster'), randomBytes(32).toString('hex'));
   await writeSecret(join(options.folder, 'secrets', 'admin'), randomBytes(20).toString('hex'));
+  await writeSecret(join(options.folder, 'secrets', 'credentials'), randomBytes(32).toString('hex'));
   const claims: Lock[] = [];
   const ports = await chooseBasePorts(options.nodes, claims);
   // Under its name last, and only when it is good: a folder without it is made again from the start, and one with it
@@ -84,6 +85,7 @@ cluster:
   name: demo
   revision: 1
   secret: file:./secrets/cluster
+  credentialKey: file:./secrets/credentials   # seals what 'zring credential add' keeps
   coordinator: ${options.redis ?? 'embedded'}
   lease: 10s
 nodes:

@@ -102,7 +102,7 @@ test('demo: start, use, grow by editing the file, stop, start again', async () =
   const [line] = await first.says(/export AWS_ENDPOINT_URL=.*/);
   assert.match(first.output(), /aws --endpoint-url http:\/\/127\.0\.0\.1:\d+ s3 mb s3:\/\//);
   assert.doesNotMatch(line, /127\.0\.0\.1:9000/, 'the busy port was passed over');
-  for (const name of ['cluster', 'admin']) {
+  for (const name of ['cluster', 'admin', 'credentials']) {
     assert.equal((await stat(join(folder, 'demo', 'secrets', name))).mode & 0o777, 0o600, `mode of ${name}`);
   }
   const s3 = clientOf(line);

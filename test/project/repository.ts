@@ -11,7 +11,11 @@ export function repositoryText(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
-export const SHIPPED_ENV = { ZRING_SECRET: 'x'.repeat(32), ZRING_ADMIN_KEY: 'y'.repeat(20) };
+export const SHIPPED_ENV = {
+  ZRING_SECRET: 'x'.repeat(32),
+  ZRING_ADMIN_KEY: 'y'.repeat(20),
+  ZRING_CREDENTIAL_KEY: 'k'.repeat(44),
+};
 
 /** Parses with the variables that the shipped files name; throws with all faults. */
 export function parseShipped(text: string, path: string): Config {

@@ -33,11 +33,13 @@ describe('zring.example.yaml', () => {
   test('its commented lines work when they are uncommented', () => {
     const uncommented = text
       .replace('  # domains:', '  domains:')
-      .replace('  # - { accessKey', '  - { accessKey')
+      .replaceAll('  # - { accessKey', '  - { accessKey')
+      .replace('  # credentialKey:', '  credentialKey:')
       .replace(/^# (tls:| {2}s3: | {2}peer: | {2}admin: )/gm, '$1');
     const config = parseShipped(uncommented, EXAMPLE.path);
     assert.deepEqual(config.cluster.domains, ['s3.example.org']);
-    assert.equal(config.credentials.length, 2);
+    assert.equal(config.credentials.length, 3);
+    assert.equal(config.cluster.credentialKeys.length, 1);
     assert.ok(config.tls.s3 && config.tls.peer?.caFile && config.tls.admin);
   });
 });
