@@ -110,6 +110,8 @@ export class CredentialKeeper {
       ];
     }
     await this.sync().catch((error: unknown) => this.#quietly(error));
+    const { faults } = this.status();
+    if (faults.length > 0) this.#deps.logger.warn({ faults }, 'kept credentials that are not in use here');
     this.#schedule();
   }
 

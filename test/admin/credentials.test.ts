@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type CredentialDesk, createCredentialDesk, type ResealAnswer } from '../../src/admin/credentials.ts';
-import type { CredentialView } from '../../src/cluster/credential-book.ts';
+import { OFFER_MAX } from '../../src/cluster/coordinator-call.ts';
+import { type CredentialView, KEPT_MAX } from '../../src/cluster/credential-book.ts';
 import { defaultCanonicalId } from '../../src/config/schema-credentials.ts';
 import type { Credential } from '../../src/config/types.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
@@ -102,6 +103,20 @@ describe('add', () => {
     assert.equal(node.keeper.list()[1]?.allow.length, 1);
     await run('remove', { name: 'AK1' });
     assert.equal((await run('add', request('AK1'))).revision, 3);
+  });
+
+  test('one more than the cluster keeps is refused; a removed one makes room', async () => {
+    for (let i = 0; i < KEPT_MAX; i += OFFER_MAX) {
+      const batch = Array.from({ length: OFFER_MAX }, (_, k) => ({
+        accessKey: `KEPT-${i + k}`,
+        revision: 1,
+        text: 'x',
+      }));
+      await node.coordinator.offerCredentials(batch);
+    }
+    await assert.rejects(desk.run('add', request('AK1')), { code: 'LIMIT_EXCEEDED', message: /1000/ });
+    await run('remove', { name: 'KEPT-7' });
+    await run('add', request('AK1'));
   });
 
   test('the e-mail address of the same owner is no conflict', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { STORED_CREDENTIAL_CHARACTERS_MAX } from '../../src/cluster/coordinator-call.ts';
+import { ENTRIES_MAX } from '../../src/cluster/credential-book.ts';
 import { parseCredential, serializeCredential } from '../../src/cluster/credential-record.ts';
 import type { Credential } from '../../src/config/types.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
@@ -364,6 +365,20 @@ describe('the rest', () => {
       a.keeper.views().map(({ accessKey }) => accessKey),
       ['AK1'],
     );
+  });
+
+  test('more entries than are ever kept are not taken in, and those that are known stay', async () => {
+    const a = await nodes.node();
+    await add(a, 'AK1');
+    const page = await a.coordinator.readCredentials(null);
+    const many = Array.from({ length: ENTRIES_MAX + 5 }, (_, i) => ({ accessKey: `M${i}00`, revision: 1, text: 'x' }));
+    a.coordinator.readCredentials = async () => ({
+      stamp: 'x',
+      credentials: [...many, ...(page?.credentials ?? [])],
+    });
+    await a.keeper.sync();
+    assert.equal([...a.keeper.book.entries()].length, ENTRIES_MAX);
+    assert.deepEqual(Object.keys(working(a)), ['AK1']);
   });
 
   test('a damaged disk is said, not passed over', async () => {
