@@ -181,10 +181,9 @@ export class CredentialKeeper {
       const kept = await this.#deps.coordinator.offerCredentials(untold.slice(i, i + OFFER_MAX));
       for (const stored of kept) this.#learnStored(stored);
     }
-    // What was told made another stamp: read once more then, which is cheap and proves it.
+    // What was told made another stamp; the next round reads everything once more, which proves it.
     this.#stamp = untold.length > 0 ? null : page.stamp;
     await this.#write();
-    if (untold.length > 0) this.#again = true;
   }
 
   #hear({ accessKey, revision, text }: StoredCredential): HeardCredential | null {
