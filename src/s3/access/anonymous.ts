@@ -10,6 +10,9 @@ export const ANONYMOUS: Identity = Object.freeze({
   allow: [],
 });
 
+/** As aws:userid in policies. */
+export const ANONYMOUS_USER_ID = 'anonymous';
+
 export function isAnonymous(identity: Identity): boolean {
   return identity.accessKey === '';
 }

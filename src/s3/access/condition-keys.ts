@@ -5,10 +5,11 @@
 // Source: Service Authorization Reference, "Condition keys for Amazon S3"; IAM User Guide, "AWS global condition context
 // keys".
 import type { ObjectEntry } from '../../store/types.ts';
-import { parseAmzDate } from '../sigv4/amz-date.ts';
+import { LIMITS } from '../limits.ts';
+import { parseHttpDate } from '../sigv4/amz-date.ts';
 import { decodeComponent } from '../target.ts';
 import type { Identity } from '../types.ts';
-import { isAnonymous } from './anonymous.ts';
+import { ANONYMOUS_USER_ID, isAnonymous } from './anonymous.ts';
 import { principalArn } from './principals.ts';
 
 /** What a request says about itself, as far as policies may ask. Travels to the node of a copy's source. */
@@ -65,7 +66,7 @@ export const CONDITION_KEYS: Readonly<Record<string, Read>> = {
   'aws:SecureTransport': ({ secureTransport }) => String(secureTransport),
   'aws:SourceIp': ({ remoteAddress }) => plainAddress(remoteAddress),
   'aws:UserAgent': header('user-agent'),
-  'aws:userid': ({ identity }) => (isAnonymous(identity) ? 'anonymous' : identity.canonicalId),
+  'aws:userid': ({ identity }) => (isAnonymous(identity) ? ANONYMOUS_USER_ID : identity.canonicalId),
   'aws:username': known(({ identity }) => identity.displayName),
   'aws:ViaAWSService': () => 'false',
   's3:authType': authType,
@@ -170,10 +171,22 @@ export function objectTags(entry: ObjectEntry | null): Tags {
   return Object.entries(tags).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value] as const] : []));
 }
 
-/** x-amz-tagging has the form of a query; whether it is well formed is judged where it is stored. */
+/** Of a request; a policy may ask for hundreds of them, and of DeleteObjects for each key. */
+const readTags = new WeakMap<object, Tags>();
+
+/**
+ * x-amz-tagging has the form of a query; whether it is well formed is judged where it is stored. No more are looked at than
+ * it takes for a refusal there.
+ */
 function requestTags(headers: Readonly<Record<string, string>>): Tags {
   const text = headers['x-amz-tagging'];
-  return text ? [...new URLSearchParams(text)] : [];
+  if (!text) return [];
+  let tags = readTags.get(headers);
+  if (tags === undefined) {
+    tags = [...new URLSearchParams(text)].slice(0, LIMITS.objectTagsMax.value + 1);
+    readTags.set(headers, tags);
+  }
+  return tags;
 }
 
 /**
@@ -207,9 +220,18 @@ function authType({ identity, query: parameters, authType: given }: RequestFacts
 }
 
 /** Milliseconds since the request was signed. */
-function signatureAge({ identity, headers, query: parameters, nowMs }: RequestFacts): string | undefined {
+function signatureAge({
+  identity,
+  headers,
+  query: parameters,
+  nowMs,
+  authType: given,
+}: RequestFacts): string | undefined {
   if (isAnonymous(identity)) return undefined;
-  const date = parseAmzDate(parameters.get('X-Amz-Date')?.[0] ?? headers['x-amz-date'] ?? '');
+  // A date in the query is what was signed only where the signature is there too: a form may be sent with any query.
+  const presigned = given === undefined && parameters.has('X-Amz-Signature');
+  const text = presigned ? parameters.get('X-Amz-Date')?.[0] : (headers['x-amz-date'] ?? headers.date);
+  const date = parseHttpDate(text ?? '');
   return date === null ? undefined : String(Math.max(0, nowMs - date.ms));
 }
 

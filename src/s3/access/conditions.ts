@@ -37,18 +37,23 @@ export interface Condition {
 
 const OPERATOR =
   /^(?:(ForAllValues|ForAnyValue):)?(String|Numeric|Date|Arn|Binary|Bool|IpAddress|NotIpAddress|Null)([A-Za-z]*?)(IfExists)?$/;
-const STRING_TESTS: Record<string, { wildcards: boolean; ignoreCase: boolean }> = {
-  Equals: { wildcards: false, ignoreCase: false },
-  EqualsIgnoreCase: { wildcards: false, ignoreCase: true },
-  Like: { wildcards: true, ignoreCase: false },
-};
-const COMPARISONS: Record<string, Comparison> = {
-  Equals: 'Equals',
-  LessThan: 'LessThan',
-  LessThanEquals: 'LessThanEquals',
-  GreaterThan: 'GreaterThan',
-  GreaterThanEquals: 'GreaterThanEquals',
-};
+// Maps, for an object has more names than were written into it (`Stringconstructor`).
+const STRING_TESTS: ReadonlyMap<string, { wildcards: boolean; ignoreCase: boolean }> = new Map([
+  ['Equals', { wildcards: false, ignoreCase: false }],
+  ['EqualsIgnoreCase', { wildcards: false, ignoreCase: true }],
+  ['Like', { wildcards: true, ignoreCase: false }],
+]);
+const COMPARISONS: ReadonlySet<string> = new Set<Comparison>([
+  'Equals',
+  'LessThan',
+  'LessThanEquals',
+  'GreaterThan',
+  'GreaterThanEquals',
+]);
+
+function isComparison(name: string): name is Comparison {
+  return COMPARISONS.has(name);
+}
 
 /** Null: no such operator, or a value that it cannot compare with. */
 export function parseCondition(
@@ -78,7 +83,7 @@ export function parseCondition(
 function parseTest(family: string, name: string, values: readonly string[], variables: boolean): Test | null {
   switch (family) {
     case 'String': {
-      const how = STRING_TESTS[name];
+      const how = STRING_TESTS.get(name);
       if (how === undefined) return null;
       const patterns = parseAll(values, (value) => parsePattern(value, { variables, wildcards: how.wildcards }));
       return patterns && { kind: 'pattern', patterns, ignoreCase: how.ignoreCase };
@@ -94,10 +99,9 @@ function parseTest(family: string, name: string, values: readonly string[], vari
     }
     case 'Numeric':
     case 'Date': {
-      const compare = COMPARISONS[name];
       const date = family === 'Date';
       const numbers = parseAll(values, date ? dateOf : numberOf);
-      return compare && numbers ? { kind: 'order', compare, date, values: numbers } : null;
+      return isComparison(name) && numbers ? { kind: 'order', compare: name, date, values: numbers } : null;
     }
     default:
       return name === '' ? parseUnnamed(family, values) : null;

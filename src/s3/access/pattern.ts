@@ -146,12 +146,46 @@ function find(segment: Segment, subject: string, from: number): number {
     if (at >= subject.length) return -1;
     at = next(subject, at);
   }
-  const [text] = segment.slice(skip, skip + 1);
-  if (typeof text !== 'string') return at;
   const rest = segment.slice(skip);
-  for (at = subject.indexOf(text, at); at >= 0; at = subject.indexOf(text, at + 1)) {
-    const end = endAt(rest, subject, at);
-    if (end >= 0) return end;
+  if (rest.length === 0) return at;
+  const [text] = rest;
+  if (rest.length > 1 || typeof text !== 'string') return findParts(rest, subject, at);
+  const found = subject.indexOf(text, at);
+  return found < 0 ? -1 : found + text.length;
+}
+
+/**
+ * Shift-and: one bit for each character of the segment that may end here, so that a segment with `?` inside costs its
+ * length divided by 32 for each character of the subject, whatever it repeats. Trying it at each place would cost its length.
+ */
+function findParts(segment: Segment, subject: string, from: number): number {
+  const wanted = segment.flatMap((part) => (part === ONE ? [null] : [...part]));
+  const words = Math.ceil(wanted.length / 32);
+  const anywhere = new Uint32Array(words);
+  const places = new Map<string, Uint32Array>();
+  const mark = (bits: Uint32Array, i: number) => {
+    bits[i >>> 5] = (bits[i >>> 5] ?? 0) | (1 << (i & 31));
+  };
+  for (const [i, one] of wanted.entries()) if (one === null) mark(anywhere, i);
+  for (const [i, one] of wanted.entries()) {
+    if (one === null) continue;
+    const bits = places.get(one) ?? anywhere.slice();
+    mark(bits, i);
+    places.set(one, bits);
+  }
+  const last = wanted.length - 1;
+  const state = new Uint32Array(words);
+  for (let at = from; at < subject.length; ) {
+    const end = next(subject, at);
+    const here = places.get(subject.slice(at, end)) ?? anywhere;
+    let carry = 1;
+    for (let word = 0; word < words; word++) {
+      const before = state[word] ?? 0;
+      state[word] = ((before << 1) | carry) & (here[word] ?? 0);
+      carry = before >>> 31;
+    }
+    at = end;
+    if (((state[last >>> 5] ?? 0) >>> (last & 31)) & 1) return at;
   }
   return -1;
 }

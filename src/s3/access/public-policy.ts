@@ -2,6 +2,7 @@
 // particular: of fixed principals, or of requests that a condition pins to fixed values of a key that tells them apart.
 // Deny statements make no policy less public. Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3
 // storage", "The meaning of public".
+import { ANONYMOUS_USER_ID } from './anonymous.ts';
 import { type Condition, parseNetwork } from './conditions.ts';
 import { isFixed, parsePattern } from './pattern.ts';
 import type { Policy, Statement } from './policy.ts';
@@ -51,8 +52,12 @@ function narrows(condition: Condition): boolean {
   return compares && NARROWING.has(condition.key) && condition.values.every(isFixedText);
 }
 
-/** `*` is itself in StringEquals, but nobody means it: a policy that has one is not thought to be narrow. */
+/**
+ * `*` is itself in StringEquals, but nobody means it: a policy that has one is not thought to be narrow. Neither is one for
+ * the aws:userid of nobody.
+ */
 function isFixedText(value: string): boolean {
+  if (value.toLowerCase() === ANONYMOUS_USER_ID) return false;
   const pattern = parsePattern(value, { variables: true, wildcards: true });
   return pattern !== null && isFixed(pattern);
 }

@@ -23,7 +23,7 @@ export interface CopyRequester {
   readonly copiesTags: boolean;
 }
 
-const HEADERS = ['user-agent', 'referer', 'x-amz-date'];
+const HEADERS = ['user-agent', 'referer', 'x-amz-date', 'date'];
 
 export function copyRequester(facts: RequestFacts, copiesTags: boolean): CopyRequester {
   const { identity, remoteAddress, secureTransport, nowMs } = facts;

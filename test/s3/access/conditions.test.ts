@@ -92,6 +92,9 @@ for (const [operator, values, request, expected] of CASES) {
 const REFUSED: readonly (readonly [string, string])[] = [
   ['StringIs', 'a'],
   ['Stringequals', 'a'],
+  ['Stringconstructor', 'a'],
+  ['StringtoString', 'a'],
+  ['Numericconstructor', '1'],
   ['NumericEquals', 'ten'],
   ['NumericNotLessThan', '1'],
   ['DateEquals', 'tomorrow'],

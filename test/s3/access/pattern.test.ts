@@ -93,10 +93,28 @@ test('agrees with it for characters of two units', () => {
   );
 });
 
+test('agrees with it for segments longer than a word of bits', () => {
+  const text = (characters: string[], minLength: number, maxLength: number) =>
+    fc.array(fc.constantFrom(...characters), { minLength, maxLength }).map((list) => list.join(''));
+  const looksLike = (segment: string, value: string, at: number) =>
+    at + segment.length <= value.length && [...segment].every((c, i) => c === '?' || c === value[at + i]);
+  fc.assert(
+    fc.property(text(['?', '?', '?', 'a', 'b'], 25, 70), text(['a', 'b'], 20, 150), (segment, value) => {
+      const expected = [...value].some((_, at) => looksLike(segment, value, at));
+      assert.equal(matches(`*${segment}*`, value), expected, `${segment} ~ ${value}`);
+      // What is found by a star must be found, and be found only once.
+      assert.equal(matches(`*${segment}*`, `${value}${segment.replaceAll('?', 'b')}`), true);
+      assert.equal(matches(`*${segment}*${segment}*`, segment.replaceAll('?', 'a')), false);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 test('hostile patterns cost no more than harmless ones', () => {
   // Trying every place for every star would take longer than the universe is old.
   const long = 'a'.repeat(5000);
   assert.equal(matches(`${'*a'.repeat(1000)}*b`, long), false);
   assert.equal(matches(`${'*a?'.repeat(1000)}*b`, long), false);
   assert.equal(matches(`*${'a'.repeat(2500)}?${'a'.repeat(100)}b*`, long), false);
+  assert.equal(matches(`*${'a?'.repeat(1200)}b*`, long), false);
 });

@@ -320,6 +320,9 @@ describe('public or not', () => {
     [{ Condition: { ArnLike: { 'aws:PrincipalArn': 'arn:aws:iam::acme:user/*' } } }, true],
     [{ Condition: { ArnEquals: { 'aws:PrincipalArn': 'arn:aws:iam::acme:user/ann' } } }, false],
     [{ Condition: { StringEquals: { 'aws:username': '${aws:username}' } } }, true],
+    [{ Condition: { StringEquals: { 'aws:userid': 'id-ann' } } }, false],
+    [{ Condition: { StringEquals: { 'aws:userid': ['id-ann', 'anonymous'] } } }, true],
+    [{ Condition: { StringEqualsIgnoreCase: { 'aws:userid': 'Anonymous' } } }, true],
     // What anybody can say of himself narrows nothing.
     [{ Condition: { StringEquals: { 'aws:Referer': 'http://example.com/' } } }, true],
     [{ Condition: { Bool: { 'aws:SecureTransport': 'true' } } }, true],

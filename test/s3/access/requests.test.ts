@@ -204,7 +204,8 @@ describe('policies', () => {
     assert.equal(await status('bob', { path: `/${bucket}` }), 403);
   });
 
-  const CONDITIONS: [name: string, condition: Statement, request: Partial<RawRequest>, expected: number][] = [
+  type Asked = Partial<RawRequest> & { readonly query?: string };
+  const CONDITIONS: [name: string, condition: Statement, request: Asked, expected: number][] = [
     ['address', { IpAddress: { 'aws:SourceIp': '127.0.0.0/8' } }, {}, 200],
     ['another address', { NotIpAddress: { 'aws:SourceIp': '127.0.0.0/8' } }, {}, 403],
     ['no TLS', { Bool: { 'aws:SecureTransport': 'false' } }, {}, 200],
@@ -224,6 +225,12 @@ describe('policies', () => {
     ['signature', { StringEquals: { 's3:signatureversion': 'AWS4-HMAC-SHA256' } }, {}, 200],
     ['age', { NumericLessThan: { 's3:signatureAge': '600000' } }, {}, 200],
     ['age that is over', { NumericGreaterThan: { 's3:signatureAge': '600000' } }, {}, 403],
+    [
+      'age by a parameter of the query',
+      { NumericGreaterThan: { 's3:signatureAge': '600000' } },
+      { query: 'X-Amz-Date=20200101T000000Z' },
+      403,
+    ],
     ['region', { StringEquals: { 'aws:RequestedRegion': 'us-east-1' } }, {}, 200],
     ['no VPC', { StringEquals: { 'aws:SourceVpc': 'vpc-1' } }, {}, 403],
     ['payload', { StringEquals: { 's3:x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } }, {}, 403],
@@ -232,10 +239,11 @@ describe('policies', () => {
   before(async () => {
     conditional = await annsBucket();
   });
-  for (const [name, Condition, request, expected] of CONDITIONS) {
+  for (const [name, Condition, { query, ...request }, expected] of CONDITIONS) {
     test(`condition: ${name}`, async () => {
       await setPolicy(conditional, { Action: 's3:GetObject', Condition });
-      assert.equal(await status('bob', { ...request, path: `/${conditional}/k` }), expected);
+      const path = `/${conditional}/k${query === undefined ? '' : `?${query}`}`;
+      assert.equal(await status('bob', { ...request, path }), expected);
     });
   }
 
