@@ -104,7 +104,14 @@ async function readRows(): Promise<Row[]> {
     .filter(({ id }) => tests.length === 0 || tests.some((name) => id.includes(name)));
 }
 
-async function startSubject(): Promise<{ cluster: TestCluster; close(): Promise<void> }> {
+interface Subject {
+  readonly cluster: TestCluster;
+  /** The authority of its certificate. */
+  readonly caFile: string | null;
+  close(): Promise<void>;
+}
+
+async function startSubject(): Promise<Subject> {
   const certificates = options.tls ? await certificateFolder() : null;
   const tls = certificates ? await (await certificates.authority('ours')).issue('node') : null;
   const cluster = await startCluster({
@@ -125,6 +132,7 @@ async function startSubject(): Promise<{ cluster: TestCluster; close(): Promise<
   });
   return {
     cluster,
+    caFile: tls?.caFile ?? null,
     async close() {
       await cluster.close();
       await certificates?.remove();
@@ -159,19 +167,19 @@ function suiteConfig(port: number): string {
 }
 
 async function runSuite(
-  port: number,
+  { cluster, caFile }: Subject,
   rows: readonly Row[],
 ): Promise<{ outcomes: Map<string, string>; output: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'zring-s3-tests-'));
   try {
     const config = join(folder, 's3tests.conf');
-    await writeFile(config, suiteConfig(port));
+    await writeFile(config, suiteConfig(cluster.node('a').s3Port));
     const ids = rows.map(({ id }) => `s3tests/functional/${id}`);
     const settings = ['-q', '-rA', '--tb=short', '--timeout', '120', '-p', 'no:cacheprovider', '-n', options.workers];
     const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...env } = process.env;
     const child = spawn(options.python, ['-m', 'pytest', ...settings, ...ids], {
       cwd: options.suite,
-      env: { ...env, S3TEST_CONF: config, AWS_MAX_ATTEMPTS: '1' },
+      env: { ...env, S3TEST_CONF: config, AWS_MAX_ATTEMPTS: '1', ...(caFile && { SSL_CERT_FILE: caFile }) },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
@@ -218,8 +226,7 @@ if (!options.suite) {
 const rows = await readRows();
 const subject = await startSubject();
 try {
-  const { cluster } = subject;
-  const { outcomes, output } = await runSuite(cluster.node('a').s3Port, rows);
+  const { outcomes, output } = await runSuite(subject, rows);
   if (options.report) await writeFile(options.report, output);
   process.stdout.write(`${table(rows, outcomes)}\n\n`);
   for (const { id, failsOnAws, area } of rows) {
