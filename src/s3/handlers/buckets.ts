@@ -2,9 +2,11 @@
 // A list of buckets is whole or it is an error: fewer buckets than there are would be a wrong success.
 import type { OwnershipRecord } from '../../cluster/record.ts';
 import { isZringError } from '../../common/errors.ts';
+import type { Store } from '../../store/types.ts';
 import type { StoredAcl } from '../access/acl.ts';
 import { ACL_DOCUMENT } from '../access/acl-ownership.ts';
 import { newBucketDocuments, recreatedBucketAcl } from '../access/acl-requests.ts';
+import { createAuthorizer } from '../access/authorizer.ts';
 import { maySee } from '../authorize.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -137,28 +139,40 @@ function checkLocation(locationConstraint: string | null, region: string): void 
 
 /** The bucket is here already: for its creator in one region a success that sets its ACL anew, else a conflict. */
 async function recreate(context: HandlerContext, region: string): Promise<void> {
-  const { access, config } = context.services;
-  const { identity } = context.request.auth;
+  const { access } = context.services;
   const held = await access.enter(context.bucket, 'read');
-  let acl: StoredAcl | null | undefined;
   try {
-    const fields = { BucketName: context.bucket };
-    const owner = readBucketDocument(held.store)?.owner;
-    if (owner?.id !== identity.canonicalId) throw new S3Error('BucketAlreadyExists', undefined, { fields });
-    // A lock that was asked for and is not there would be a wrong success.
-    const lockMissing = wantsLock(context.request.headers) && !readLockDocument(held.store);
-    if (region !== FORGIVING_REGION || lockMissing) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { fields });
-    acl = recreatedBucketAcl(held.store, owner, context.request.headers, config());
+    if (requireRecreated(context, region, held.store) === undefined) return;
   } finally {
     held.release();
   }
-  if (acl === undefined) return;
   const writing = await access.enter(context.bucket, 'write');
   try {
-    await writing.store.setDocument(ACL_DOCUMENT, acl);
+    // Between the two it may have become somebody else's.
+    const acl = requireRecreated(context, region, writing.store);
+    if (acl !== undefined) await writing.store.setDocument(ACL_DOCUMENT, acl);
   } finally {
     writing.release();
   }
+}
+
+/** The ACL that is to be set, which its policy may forbid the owner; undefined: it has that ACL. */
+function requireRecreated(context: HandlerContext, region: string, store: Store): StoredAcl | null | undefined {
+  const { config, clock } = context.services;
+  const { auth, headers, target, exchange } = context.request;
+  const { identity } = auth;
+  const fields = { BucketName: context.bucket };
+  const owner = readBucketDocument(store)?.owner;
+  if (owner?.id !== identity.canonicalId) throw new S3Error('BucketAlreadyExists', undefined, { fields });
+  // A lock that was asked for and is not there would be a wrong success.
+  const lockMissing = wantsLock(headers) && !readLockDocument(store);
+  if (region !== FORGIVING_REGION || lockMissing) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { fields });
+  const acl = recreatedBucketAcl(store, owner, headers, config());
+  if (acl === undefined) return undefined;
+  const { address: remoteAddress, secure: secureTransport } = exchange.origin;
+  const facts = { identity, headers, query: target.query, remoteAddress, secureTransport, nowMs: clock.wallMs() };
+  createAuthorizer({ ...facts, bucket: context.bucket, store }).require('s3:PutBucketAcl');
+  return acl;
 }
 
 export async function headBucket(context: DatasetContext): Promise<S3Response> {

@@ -18,7 +18,7 @@ import { type ByteRange, type CopySource, openCopySource, parseCopySource, type 
 import { requirePartNumber, requireUpload, uploadAlgorithm } from './multipart.ts';
 import { requestedAlgorithm } from './multipart-checksum.ts';
 import { lockedByDefault, newObjectAttributes } from './new-object.ts';
-import { putCondition } from './object-write.ts';
+import { putCondition, requireMayCompare } from './object-write.ts';
 import { parseCopyRange } from './ranges.ts';
 import { requestTagConditions } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
@@ -32,6 +32,7 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
   const { headers } = context.request;
   refuseUnsupported(headers);
   const condition = putCondition(headers);
+  requireMayCompare(context, condition);
   const name = sourceName(context);
   const replace = readDirective(headers['x-amz-metadata-directive'], 'metadata') === 'REPLACE';
   const replaceTags = readDirective(headers['x-amz-tagging-directive'], 'tagging') === 'REPLACE';

@@ -33,7 +33,7 @@ import {
   UNDECLARED,
 } from './multipart-checksum.ts';
 import { lockedByDefault, newObjectAttributes, requireDigestWhenLocked } from './new-object.ts';
-import { putCondition } from './object-write.ts';
+import { putCondition, requireMayCompare } from './object-write.ts';
 import { readEncodingType, readLimit } from './page-query.ts';
 import { refuseUnsupported } from './unsupported.ts';
 import { writtenVersionHeaders } from './version-id.ts';
@@ -215,6 +215,7 @@ export async function completeMultipartUpload(context: DatasetContext): Promise<
   const { headers, target } = context.request;
   refuseUnsupported(headers);
   const condition = putCondition(headers);
+  requireMayCompare(context, condition);
   const named = parseCompleteRequest(
     await readDocument(context, LIMITS.completeUploadBytesMax.value, bodyHeaders(headers)),
   );

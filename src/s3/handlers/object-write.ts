@@ -20,6 +20,7 @@ export async function putObject(context: DatasetContext): Promise<S3Response> {
   const { store } = context.dataset;
   refuseUnsupported(context.request.headers);
   const condition = putCondition(context.request.headers);
+  requireMayCompare(context, condition);
   // What fails already is refused before the body is sent; what holds now is checked again inside the commit.
   checkCondition(context.key, store.head(context.key), condition);
   const attributes = newObjectAttributes(context);
@@ -46,6 +47,15 @@ export function putCondition(headers: Readonly<Record<string, string>>): WriteCo
   return writeCondition(headers);
 }
 
+/**
+ * Who learns whether an entity tag is the object's reads something of the object. `*` only asks whether there is one.
+ * Source: Amazon S3 User Guide, Enforce conditional deletes on Amazon S3 buckets.
+ */
+export function requireMayCompare({ authorizer, key }: DatasetContext, condition: WriteCondition | undefined): void {
+  const { ifMatch = '*', ifNoneMatch = '*' } = condition ?? {};
+  if (ifMatch !== '*' || ifNoneMatch !== '*') authorizer.require('s3:GetObject', { key });
+}
+
 export async function deleteObject(context: DatasetContext): Promise<S3Response> {
   const { headers } = context.request;
   const version = requestedVersion(context);
@@ -55,19 +65,32 @@ export async function deleteObject(context: DatasetContext): Promise<S3Response>
 }
 
 /** Conditions and locks are judged inside the commit. What is not there is deleted already, unless If-Match wants it. */
-export function removeObject(
+export async function removeObject(
   context: DatasetContext,
   key: string,
   version: string | null | undefined,
   conditions: RemovalConditions,
 ): Promise<RemoveResult> {
   const inspect = removalInspection(key, version, conditions);
+  if (inspect) requireMayCompareRemoved(context, key, version, conditions);
   return context.dataset.store.remove({
     key,
     ...(version === undefined ? {} : { version }),
     ...(inspect ? { inspect } : {}),
     check: (victim) => refuseLocked(victim, lockQuestion(context, key, victim)),
   });
+}
+
+/** As for a write; dates and sizes are the object's too. */
+function requireMayCompareRemoved(
+  { authorizer, dataset }: DatasetContext,
+  key: string,
+  version: string | null | undefined,
+  { ifMatch = '*', modifiedSeconds, size }: RemovalConditions,
+): void {
+  if (ifMatch === '*' && modifiedSeconds === undefined && size === undefined) return;
+  if (version === undefined) authorizer.require('s3:GetObject', { key });
+  else authorizer.require('s3:GetObjectVersion', { key, find: () => dataset.store.version(key, version) });
 }
 
 /** The version that was made (a delete marker) or that is gone for good, and whether it is a delete marker. */

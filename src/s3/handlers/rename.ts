@@ -4,6 +4,7 @@
 // Source: Amazon S3 API Reference, RenameObject; the source is a key of the same bucket, URL encoded.
 import { isZringError } from '../../common/errors.ts';
 import type { ObjectEntry } from '../../store/types.ts';
+import { requireRead } from '../access/operation-access.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { decodeComponent, requireKey } from '../target.ts';
 import type { S3Response } from '../types.ts';
@@ -18,8 +19,9 @@ export async function renameObject(context: DatasetContext): Promise<S3Response>
   const { headers } = context.request;
   refuseUnsupported(headers);
   const source = readSource(context);
-  context.authorizer.require('s3:GetObject', { key: source });
+  requireRead(context.authorizer, context.dataset.store, source, undefined);
   context.authorizer.require('s3:DeleteObject', { key: source });
+  if (comparesTarget(headers)) context.authorizer.require('s3:GetObject', { key: context.key });
   const token = readToken(headers[TOKEN]);
   if (token !== null && isRepeated(context, token, source)) return { status: 200 };
   const { dataset, key } = context;
@@ -43,6 +45,12 @@ function readSource(context: DatasetContext): string {
   if (source === '') throw invalidArgument('The rename source is missing.', SOURCE, '');
   requireKey(source);
   return source;
+}
+
+/** What is at the new key is told to who may read it; `*` only asks whether there is anything. */
+function comparesTarget(headers: Readonly<Record<string, string>>): boolean {
+  const { ifMatch = '*', ifNoneMatch = '*', ifModifiedSince, ifUnmodifiedSince } = requestConditions(headers);
+  return [ifMatch, ifNoneMatch].some((tags) => tags.trim() !== '*') || !!(ifModifiedSince ?? ifUnmodifiedSince);
 }
 
 /** Of the source (x-amz-rename-source-if-…) and of what is at the new key; all must hold, inside the commit. */

@@ -46,7 +46,7 @@ function requestFor(name: OperationName, { bucket, uploadId }: Subject, query: r
   });
   const path = scope === 'service' ? '/' : scope === 'bucket' ? `/${bucket}` : `/${bucket}/k`;
   const all = [...parameters, ...query].sort();
-  const rename = name === 'RenameObject' ? { 'x-amz-rename-source': `/${bucket}/k` } : {};
+  const rename = name === 'RenameObject' ? { 'x-amz-rename-source': 'k' } : {};
   return {
     method,
     path: (name === 'RenameObject' ? `${path}2` : path) + (all.length > 0 ? `?${all.join('&')}` : ''),

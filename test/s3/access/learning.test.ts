@@ -1,0 +1,139 @@
+// What requests that may change something must not tell of it, and ways around a policy: over a socket and a real store.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { credential, type RawRequest, type RawResponse } from '../../support/s3-client.ts';
+import { bucketName, s3Fixture } from '../../support/s3-fixture.ts';
+
+const node = await s3Fixture({
+  credentials: [
+    credential('ann', [{ buckets: '*', actions: 'create' }]),
+    credential('writer', [{ buckets: '*', actions: 'write' }]),
+    credential('bob', []),
+  ],
+});
+
+type Headers = Record<string, string>;
+
+function send(accessKey: string, method: string, path: string, request: Partial<RawRequest> = {}) {
+  return node.raw({ ...request, accessKey, method, path });
+}
+
+async function ok(answer: Promise<RawResponse>): Promise<RawResponse> {
+  const found = await answer;
+  assert.ok(found.status < 300, `${found.status} ${found.text}`);
+  return found;
+}
+
+/** With the object `k`. */
+async function bucketWithObject(headers: Headers = {}): Promise<string> {
+  const bucket = bucketName('learning');
+  await ok(send('ann', 'PUT', `/${bucket}`, { headers }));
+  await ok(send('ann', 'PUT', `/${bucket}/k`, { body: 'body' }));
+  return bucket;
+}
+
+const ETAG = `"${createHash('md5').update('body').digest('hex')}"`;
+const DATE = 'Fri, 01 Jan 2021 00:00:00 GMT';
+
+describe('who may write and not read', () => {
+  const PUTS: readonly Headers[] = [
+    { 'if-match': ETAG },
+    { 'if-match': '"wrong"' },
+    { 'if-none-match': ETAG },
+    { 'if-none-match': '"wrong"' },
+  ];
+  for (const headers of PUTS) {
+    test(`PutObject with ${JSON.stringify(headers)} tells no entity tag`, async () => {
+      const bucket = await bucketWithObject();
+      const { status } = await send('writer', 'PUT', `/${bucket}/k`, { headers, body: 'other' });
+      assert.equal(status, 403);
+      assert.equal((await send('ann', 'GET', `/${bucket}/k`)).text, 'body');
+    });
+  }
+
+  const DELETES: readonly Headers[] = [
+    { 'if-match': ETAG },
+    { 'if-match': '"wrong"' },
+    { 'x-amz-if-match-size': '4' },
+    { 'x-amz-if-match-last-modified-time': DATE },
+  ];
+  for (const headers of DELETES) {
+    test(`DeleteObject with ${JSON.stringify(headers)} tells nothing of the object`, async () => {
+      const bucket = await bucketWithObject();
+      assert.equal((await send('writer', 'DELETE', `/${bucket}/k`, { headers })).status, 403);
+      assert.equal((await send('writer', 'DELETE', `/${bucket}/k?versionId=null`, { headers })).status, 403);
+      assert.equal((await send('ann', 'GET', `/${bucket}/k`)).text, 'body');
+    });
+  }
+
+  test('nor do DeleteObjects, a copy, a rename and the end of an upload', async () => {
+    const bucket = await bucketWithObject();
+    const body = `<Delete><Object><Key>k</Key><ETag>${ETAG}</ETag></Object></Delete>`;
+    const md5 = createHash('md5').update(body).digest('base64');
+    const answer = await send('writer', 'POST', `/${bucket}?delete`, { body, headers: { 'content-md5': md5 } });
+    assert.match(answer.text, /<Code>AccessDenied</);
+
+    // He may read another object, which he copies or renames over this one.
+    await ok(send('ann', 'PUT', `/${bucket}/own`, { body: 'own' }));
+    const grant = { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: `arn:aws:s3:::${bucket}/own` };
+    const policy = JSON.stringify({ Version: '2012-10-17', Statement: [grant] });
+    await ok(send('ann', 'PUT', `/${bucket}?policy`, { body: policy }));
+    for (const [path, source] of [
+      ['k', { 'x-amz-copy-source': `${bucket}/own` }],
+      ['k?renameObject', { 'x-amz-rename-source': 'own' }],
+    ] as const) {
+      const { status } = await send('writer', 'PUT', `/${bucket}/${path}`, {
+        headers: { ...source, 'if-match': ETAG },
+      });
+      assert.equal(status, 403, path);
+    }
+    const dated = { 'x-amz-rename-source': 'own', 'if-unmodified-since': DATE };
+    assert.equal((await send('writer', 'PUT', `/${bucket}/k?renameObject`, { headers: dated })).status, 403);
+
+    const begun = await ok(send('writer', 'POST', `/${bucket}/k?uploads`));
+    const id = /<UploadId>([^<]+)</.exec(begun.text)?.[1];
+    const part = await ok(send('writer', 'PUT', `/${bucket}/k?partNumber=1&uploadId=${id}`, { body: 'part' }));
+    const list = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.headers.etag}</ETag></Part></CompleteMultipartUpload>`;
+    const complete = (headers: Headers) =>
+      send('writer', 'POST', `/${bucket}/k?uploadId=${id}`, { body: list, headers });
+    assert.equal((await complete({ 'if-match': ETAG })).status, 403);
+    assert.equal((await send('ann', 'GET', `/${bucket}/k`)).text, 'body');
+    assert.equal((await complete({ 'if-match': '*' })).status, 200);
+  });
+
+  test('whether there is an object at all is part of writing', async () => {
+    const bucket = await bucketWithObject();
+    const put = (headers: Headers) => send('writer', 'PUT', `/${bucket}/k`, { headers, body: 'new' });
+    assert.equal((await put({ 'if-none-match': '*' })).status, 412);
+    assert.equal((await put({ 'if-match': '*' })).status, 200);
+    assert.equal((await send('writer', 'DELETE', `/${bucket}/k`, { headers: { 'if-match': '*' } })).status, 204);
+  });
+});
+
+test('the source of a rename that is not there is told to who may list the bucket', async () => {
+  const bucket = await bucketWithObject();
+  const Action = ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'];
+  const statement = { Effect: 'Allow', Principal: '*', Action, Resource: `arn:aws:s3:::${bucket}/*` };
+  const body = JSON.stringify({ Version: '2012-10-17', Statement: [statement] });
+  await ok(send('ann', 'PUT', `/${bucket}?policy`, { body }));
+  const rename = (who: string) =>
+    send(who, 'PUT', `/${bucket}/new?renameObject`, { headers: { 'x-amz-rename-source': 'missing' } });
+  assert.equal((await rename('bob')).status, 403);
+  assert.equal((await rename('ann')).status, 404);
+});
+
+test('a bucket that is created again keeps its list when its policy forbids to change it', async () => {
+  const ownership = { 'x-amz-object-ownership': 'ObjectWriter' };
+  const bucket = await bucketWithObject(ownership);
+  await ok(send('ann', 'PUT', `/${bucket}?acl`, { headers: { 'x-amz-acl': 'public-read' } }));
+  const statement = { Effect: 'Deny', Principal: '*', Action: 's3:PutBucketAcl', Resource: '*' };
+  const body = JSON.stringify({ Version: '2012-10-17', Statement: [statement] });
+  await ok(send('ann', 'PUT', `/${bucket}?policy`, { body }));
+  const again = (acl: Headers) => send('ann', 'PUT', `/${bucket}`, { headers: { ...ownership, ...acl } });
+  assert.equal((await again({ 'x-amz-acl': 'public-read-write' })).status, 403);
+  assert.equal((await again({})).status, 403);
+  assert.match((await send('ann', 'GET', `/${bucket}?acl`)).text, /AllUsers.*READ</s);
+  // The list that it has is no change.
+  assert.equal((await again({ 'x-amz-acl': 'public-read' })).status, 200);
+});
