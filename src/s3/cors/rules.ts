@@ -2,6 +2,7 @@
 // The rules are the bucket's document `cors`; stored data: fields may be added, never change meaning.
 // Source: Amazon S3 User Guide, Using cross-origin resource sharing: "How does Amazon S3 evaluate the CORS configuration
 // on a bucket?"; the first rule that covers the request counts.
+import { S3_LISTENER_LIMITS } from '../../routing/limits.ts';
 
 export const CORS_DOCUMENT = 'cors';
 
@@ -42,16 +43,17 @@ const ORIGIN = /^[!-~]+$/;
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
 export function matchingRule(rules: readonly CorsRule[], request: CorsRequest): CorsRule | null {
+  // More names than a request may have headers: nobody could send it, and comparing them all would cost everybody time.
+  if (request.headers.length > S3_LISTENER_LIMITS.headersMax) return null;
   if (!ORIGIN.test(request.origin) || !request.headers.every((name) => HEADER_NAME.test(name))) return null;
   return rules.find((rule) => covers(rule, request)) ?? null;
 }
 
 function covers(rule: CorsRule, { origin, method, headers }: CorsRequest): boolean {
-  return (
-    rule.allowedMethods.some((allowed) => allowed === method) &&
-    rule.allowedOrigins.some((allowed) => matchesPattern(allowed, origin)) &&
-    headers.every((name) => rule.allowedHeaders.some((allowed) => matchesPattern(allowed.toLowerCase(), name)))
-  );
+  if (!rule.allowedMethods.some((allowed) => allowed === method)) return false;
+  if (!rule.allowedOrigins.some((allowed) => matchesPattern(allowed, origin))) return false;
+  const allowedHeaders = headers.length === 0 ? [] : rule.allowedHeaders.map((allowed) => allowed.toLowerCase());
+  return headers.every((name) => allowedHeaders.some((allowed) => matchesPattern(allowed, name)));
 }
 
 /** `pattern` has at most one `*`; what stands before and after it may not overlap in the text. */

@@ -10,13 +10,15 @@ import { type DeletedItem, type DeleteFault, deleteResult } from '../xml/results
 import { requireDigest } from './body-digest.ts';
 import { type RemovalConditions, requireSeconds } from './conditions.ts';
 import { type DatasetContext, readDocument } from './context.ts';
+import { inTurns } from './in-turns.ts';
 import { removeObject } from './object-write.ts';
 import { parseVersionId, versionText } from './version-id.ts';
 
 export async function deleteObjects(context: DatasetContext): Promise<S3Response> {
   requireDigest(context.request.headers);
   const { quiet, objects } = parseDeleteRequest(await readDocument(context, LIMITS.deleteObjectsBytesMax.value));
-  const outcomes = await Promise.all(objects.map((item) => removeOne(context, item)));
+  const nowMs = () => context.services.clock.monotonicMs();
+  const outcomes = await inTurns(objects, nowMs, (item) => removeOne(context, item));
   const deleted = outcomes.filter((outcome): outcome is DeletedItem => !('code' in outcome));
   const errors = outcomes.filter((outcome): outcome is DeleteFault => 'code' in outcome);
   return {
