@@ -1,6 +1,7 @@
 // Paths that signers and servers disagree about, from end to end: aws4 and the SDK's signer sign them, in the header and
 // in the query, in path style and in virtual-host style with a bucket that has dots; the object is found under its key
 // by every other way, and the list has the key byte for byte.
+import '../../support/in-memory.ts';
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';

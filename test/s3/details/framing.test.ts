@@ -1,5 +1,6 @@
 // Bodies as SDKs frame them, byte by byte on the wire: over plain HTTP, over TLS (where boto3 sends trailers in HTTP chunks
 // and no length), and through a node that does not own the bucket. What is refused leaves the object that was there.
+import '../../support/in-memory.ts';
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

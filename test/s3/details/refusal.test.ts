@@ -1,6 +1,7 @@
 // A refusal while a large body is still arriving: the client gets the answer whenever it reads, even if it sends all of
 // its body first; the connection serves the next request; what arrives after the refusal is kept nowhere. Straight, and
 // through a node that does not own the bucket.
+import '../../support/in-memory.ts';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { before, describe, test } from 'node:test';
