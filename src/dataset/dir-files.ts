@@ -115,6 +115,18 @@ export async function makeFanOut(folder: string, paths: readonly string[]): Prom
   for (const fan of new Set(paths.map((path) => dirname(path)))) await fs.mkdir(join(folder, fan), { recursive: true });
 }
 
+/** All of them, as a store makes them once: a stream brings only those that have files. Durable. */
+export async function completeFanOut(folder: string): Promise<void> {
+  const data = join(folder, 'data');
+  const there = new Set(await readdirOrEmpty(data));
+  const all = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+  const missing = all.filter((fan) => !there.has(fan));
+  if (missing.length === 0) return;
+  for (const fan of missing) await fs.mkdir(join(data, fan), { recursive: true });
+  await fsyncPath(data);
+  await fsyncPath(folder);
+}
+
 /** Makes the entries below `folder`/data, and `folder`'s own, durable. One journal commit serves them all. */
 export async function fsyncDataTree(folder: string): Promise<void> {
   const data = join(folder, 'data');

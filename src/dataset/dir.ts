@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { ZringError } from '../common/errors.ts';
 import { capture } from './dir-capture.ts';
-import { exists, fsyncPath, hasOpenFiles, inParallel } from './dir-files.ts';
+import { completeFanOut, exists, fsyncPath, hasOpenFiles, inParallel } from './dir-files.ts';
 import {
   holdsOf,
   META_FOLDER,
@@ -136,6 +136,8 @@ class DirDriver implements DatasetDriver {
         });
       }
       if (meta.readonly !== options.readonly) await writeMeta(folder, { ...meta, readonly: options.readonly });
+      // Of a received copy, which had no writer yet.
+      if (!options.readonly && (await exists(join(folder, 'index')))) await completeFanOut(folder);
       return { path: folder, encryption: null };
     });
   }

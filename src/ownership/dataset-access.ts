@@ -127,6 +127,7 @@ export class LocalAccess implements DatasetAccess {
       release() {
         if (released) return;
         released = true;
+        if (mode === 'delete') storage?.meter.noteFreed();
         gate.leave(hold);
       },
     };

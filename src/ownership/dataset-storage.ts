@@ -135,7 +135,7 @@ export class DatasetStorage {
   /** What a commit without a body needs: nobody is refused a deletion. Errors: QUOTA_EXCEEDED (mode write). */
   async admit(mode: 'read' | 'write' | 'delete'): Promise<void> {
     if (mode === 'read') return;
-    this.meter.note(mode);
+    this.meter.note();
     if (this.#wanted.quotaBytes === null) return;
     if (mode === 'write') await this.meter.requireWritable();
     else await this.#relieve();

@@ -29,8 +29,10 @@ const ENTRY_BYTES = 4096;
 /** A measurement is believed this long before a refusal, and ten times as long as it took. */
 const FRESH_MS = 500;
 const MEASURING_SHARE = 10;
-/** The store deletes dropped files after a second; the file system frees their blocks a little later. */
-const FREED_MS = 3_000;
+/** The store deletes dropped files after a second, and a little later they are gone: then it is measured what is left. */
+const SETTLE_MS = 2_000;
+/** While others go on deleting there is always something to wait for. */
+const WAIT_MS = 5_000;
 const PAUSE_MS = 250;
 /** Buffers of a body that may not have reached the file system when a measurement begins. */
 const BUFFERED_BYTES = 1 << 20;
@@ -72,9 +74,13 @@ export class SpaceMeter {
   }
 
   /** A commit without a body is about to come. */
-  note(mode: 'write' | 'delete'): void {
+  note(): void {
     this.#sinceBytes += ENTRY_BYTES;
-    if (mode === 'delete') this.#freedAtMs = this.#deps.nowMs();
+  }
+
+  /** Something was deleted; its room comes a moment later. */
+  noteFreed(): void {
+    this.#freedAtMs = this.#deps.nowMs();
   }
 
   /** Errors: QUOTA_EXCEEDED. For a request that brings no body, or before its body is known. */
@@ -123,20 +129,25 @@ export class SpaceMeter {
   async #until(holds: () => boolean): Promise<void> {
     if (holds()) return;
     const { nowMs, pause, dataset } = this.#deps;
-    const beganMs = nowMs();
+    const untilMs = nowMs() + WAIT_MS;
     for (;;) {
-      await this.refresh();
+      const settledMs = this.#freedAtMs + SETTLE_MS;
+      await this.refresh(nowMs() >= settledMs ? settledMs : undefined);
       if (holds()) return;
-      const freed = this.#freedAtMs > beganMs - FREED_MS && nowMs() - beganMs < FREED_MS;
-      if (!freed) throw new ZringError('QUOTA_EXCEEDED', `${dataset} has reached its quota`, { subject: dataset });
+      if (this.#measuredAtMs >= this.#freedAtMs + SETTLE_MS || nowMs() >= untilMs) {
+        throw new ZringError('QUOTA_EXCEEDED', `${dataset} has reached its quota`, { subject: dataset });
+      }
       await pause(PAUSE_MS);
     }
   }
 
-  /** Resolves with what was measured, now or a moment ago. Errors: those of the storage. */
-  async refresh(): Promise<number> {
+  /**
+   * Resolves with what was measured, now or a moment ago; `sinceMs`: not before then. Errors: those of the storage.
+   */
+  async refresh(sinceMs = Number.NEGATIVE_INFINITY): Promise<number> {
     const freshMs = Math.max(FRESH_MS, this.#measuringTookMs * MEASURING_SHARE);
-    if (this.#measuredBytes !== null && this.#deps.nowMs() - this.#measuredAtMs < freshMs) return this.#measuredBytes;
+    const isFresh = this.#deps.nowMs() - this.#measuredAtMs < freshMs && this.#measuredAtMs >= sinceMs;
+    if (this.#measuredBytes !== null && isFresh) return this.#measuredBytes;
     this.#measuring ??= this.#measure().finally(() => {
       this.#measuring = null;
     });

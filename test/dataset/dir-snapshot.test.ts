@@ -76,7 +76,7 @@ describe('snapshot of an open store', () => {
   it('sends a file again that was still being written', async (t) => {
     const { a, b, path } = await setUp(t);
     const whole = bytesOf('growing', 200_000);
-    await fs.mkdir(join(path, 'data/cc'));
+    await fs.mkdir(join(path, 'data/cc'), { recursive: true });
     const file = await fs.open(join(path, 'data/cc/cc1'), 'wx');
     await file.write(whole, 0, 60_000, 0);
     const { guid } = await a.snapshot('bucket', 's1', sourceOf(bytesOf('index', 9000), []));

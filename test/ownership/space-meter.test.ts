@@ -134,7 +134,7 @@ describe('space meter', () => {
     await assert.rejects(disk.put(20 * MiB), exceeded);
     assert.ok(disk.nowMs - beganMs < 4_000);
     disk.nowMs += 10_000;
-    disk.meter.note('delete');
+    disk.meter.noteFreed();
     disk.onPause = () => {
       disk.bytes = 50 * MiB;
     };
@@ -147,7 +147,7 @@ describe('space meter', () => {
     disk.measurements = 0;
     await assert.rejects(disk.put(50 * MiB), exceeded);
     assert.equal(pauses, 0);
-    disk.meter.note('delete');
+    disk.meter.noteFreed();
     await assert.rejects(disk.put(50 * MiB), exceeded);
     assert.ok(pauses > 2 && pauses < 20, `${pauses} pauses`);
   });
@@ -179,7 +179,7 @@ describe('space meter', () => {
     await assert.rejects(disk.meter.requireRoom(1), exceeded);
     disk.bytes = 102 * MiB;
     disk.nowMs += 10_000;
-    for (let i = 0; i < 400; i++) disk.meter.note('write');
+    for (let i = 0; i < 400; i++) disk.meter.note();
     await assert.rejects(disk.meter.requireWritable(), exceeded);
   });
 

@@ -106,5 +106,19 @@ export function storeSuite(title: string, start: () => Promise<ContractHarness>)
       if (h.a.kind === 'zfs') assert.equal((await fs.stat(join(back.path, 'index'))).blksize, 8192);
       await store.close();
     });
+
+    it('takes any number of bodies after it came without one', async () => {
+      const name = 'empty-store';
+      await h.a.create(name, { id: name }, (path) => createStore(path, { id: name }));
+      await h.a.snapshot(name, 'final-1');
+      await transfer(name, 'final-1', null);
+      const { path } = await h.b.open(name, { id: name, readonly: false });
+      const store = await openStore(path, { term: { n: 2, node: 'b' } });
+      const keys = Array.from({ length: 260 }, (_, i) => `k${i}`);
+      await Promise.all(keys.map((key, i) => put(store, key, bytesOf(20_000, i))));
+      assert.equal(store.stats().objects, keys.length);
+      assert.deepEqual((await store.verify()).damaged, []);
+      await store.close();
+    });
   });
 }
