@@ -36,7 +36,7 @@ const reason = (error: unknown): string => (error instanceof Error ? error.messa
 const STORAGE_FIX = {
   zfs:
     'run the node as root, or with CAP_SYS_ADMIN and `zfs allow` for create,destroy,mount,mountpoint,readonly,recordsize,' +
-    'compression,atime,userprop,snapshot,hold,release,send,receive,rename (delegation alone cannot mount on Linux; see config/zring@.service)',
+    'compression,refquota,refreservation,atime,userprop,snapshot,hold,release,send,receive,rename (delegation alone cannot mount on Linux; see config/zring@.service)',
   dir: 'make the folder writable for the user of the node',
 };
 
