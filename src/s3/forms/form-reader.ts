@@ -36,6 +36,8 @@ export interface Form {
 /** Framing before the file: 200 fields with their headers. Only stops a body that never comes to its file. */
 const HEAD_BYTES_MAX = 256 * 1024;
 const PART_HEADER_BYTES_MAX = 8 * 1024;
+/** All fields and the file. Parts that are none, for want of a header, cost the parser as much; behind the file none counts. */
+const PARTS_MAX = LIMITS.formFieldsMax.value + 1;
 /** RFC 2046 §5.1.1 allows 70; some programs write more. */
 const BOUNDARY_CHARACTERS_MAX = 200;
 
@@ -66,6 +68,7 @@ function createParser(contentType: string | undefined): BusboyInstance {
       limits: {
         files: 1,
         fields: LIMITS.formFieldsMax.value,
+        parts: PARTS_MAX,
         fieldSize: LIMITS.formFieldsBytesMax.value,
         headerSize: PART_HEADER_BYTES_MAX,
         headerPairs: 20,
@@ -119,6 +122,9 @@ class FormReader {
     });
     parser.on('field', (name, value, _nameCut, valueCut) => this.#takeField(name, value, valueCut));
     parser.on('fieldsLimit', () => {
+      if (!this.#file) this.#fail(tooLong());
+    });
+    parser.on('partsLimit', () => {
       if (!this.#file) this.#fail(tooLong());
     });
     parser.on('error', (error) => this.#fail(error));

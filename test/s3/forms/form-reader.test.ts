@@ -180,6 +180,21 @@ describe('limits', () => {
     assert.notEqual(typeof (await read([fits.body], fits.contentType)), 'string');
   });
 
+  test('parts that are no fields count as fields do', async () => {
+    const empty = Buffer.from('--b\r\n'.repeat(5000));
+    let given = 0;
+    async function* boundaries(): AsyncGenerator<Buffer> {
+      for (let at = 0; at < empty.length; at += 1000) {
+        given = at;
+        yield empty.subarray(at, at + 1000);
+      }
+    }
+    await assert.rejects(openForm(boundaries(), 'multipart/form-data; boundary=b'), {
+      code: 'MaxPostPreDataLengthExceededError',
+    });
+    assert.ok(given < 3000, `${given} bytes were read`);
+  });
+
   test('a body that never comes to its file is not read for ever', async () => {
     let given = 0;
     async function* endless(): AsyncGenerator<Buffer> {
@@ -192,6 +207,14 @@ describe('limits', () => {
       code: 'MaxPostPreDataLengthExceededError',
     });
     assert.ok(given < 1024 * 1024, `${given} bytes were read`);
+  });
+
+  test('any number of fields behind the file is ignored', async () => {
+    const after = Array.from({ length: 500 }, (_, index) => [`f${index}`, 'x'] as const);
+    const { body, contentType } = formBody([['key', 'k']], 'f', { after });
+    assert.deepEqual(await read([body], contentType), { fields: [['key', 'k']], filename: '', file: 'f' });
+    assert.deepEqual(await read(pieces(body), contentType), { fields: [['key', 'k']], filename: '', file: 'f' });
+    assert.equal(await read([body.subarray(0, -8)], contentType), 'MalformedPOSTRequest');
   });
 
   test('fields behind the file are ignored, up to 1 MiB', async () => {
