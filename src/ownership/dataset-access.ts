@@ -154,6 +154,21 @@ export class LocalAccess implements DatasetAccess {
     if (waited) this.#deps.onGateWait?.((clock.monotonicMs() - beganMs) / 1000);
   }
 
+  /**
+   * A removal is answered once its tombstone stands; the dataset is put away after that. Whoever makes one of the same
+   * name meanwhile waits for it, and is answered *busy* only when that takes too long.
+   */
+  async #whenPutAway(runner: DatasetRunner): Promise<void> {
+    const { clock, limits } = this.#deps;
+    const beganMs = clock.monotonicMs();
+    while (runner.state.copy?.deleting && runner.state.record?.phase === 'deleted') {
+      const leftMs = limits.gateWaitMs - (clock.monotonicMs() - beganMs);
+      if (leftMs <= 0 || runner.waiting >= limits.gateWaitersMax) return;
+      await runner.changed(leftMs);
+      this.#requireServing();
+    }
+  }
+
   #waitedInVain(runner: DatasetRunner): ZringError {
     const { dataset, state } = runner;
     const promised = state.copy?.promise;
@@ -199,6 +214,7 @@ export class LocalAccess implements DatasetAccess {
     const waitMs = map.settlesInMs(dataset);
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const runner = this.#deps.runner(dataset);
+    await this.#whenPutAway(runner);
     const id = newId();
     const made = await runner.request(
       (request) => ({ on: 'create', request, id, createdMs: clock.wallMs(), creator: creator ?? null }),

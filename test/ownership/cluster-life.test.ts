@@ -123,6 +123,42 @@ test('who asked for a dataset is known through a move, a restart, and from the p
   assert.equal(creatorSeenBy('b'), 'testx$9876');
 });
 
+test('a dataset of the same name, made while the deleted one is being put away, waits for that', async () => {
+  let putAway = () => {};
+  const held = new Promise<void>((resolve) => {
+    putAway = resolve;
+  });
+  cluster = await TestCluster.start(['a'], {
+    wrapDriver: (driver) =>
+      new Proxy(driver, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name);
+          if (typeof value !== 'function') return value;
+          return name === 'rename'
+            ? (...names: unknown[]) => held.then(() => value.apply(target, names))
+            : value.bind(target);
+        },
+      }),
+  });
+  await cluster.create('photos');
+  const first = cluster.own('a').access.records().records[0];
+  await cluster.own('a').access.remove('photos');
+  let settled = false;
+  const again = cluster
+    .own('a')
+    .access.create('photos', {})
+    .finally(() => {
+      settled = true;
+    });
+  again.catch(() => undefined);
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(settled, false);
+  putAway();
+  assert.notEqual((await again).id, first?.id);
+  await cluster.put('a', 'photos', 'k', 'v');
+  assert.equal(await cluster.get('a', 'photos', 'k'), 'v');
+});
+
 test('a coordinator restored from an old dump does not bring back a deleted dataset, nor an old owner', async () => {
   cluster = await TestCluster.start(['a', 'b']);
   const owner = await cluster.create('photos');
