@@ -21,6 +21,10 @@ const CASES: [header: string | undefined, size: number, expected: RangeVerdict][
   ['bytes=0-', 0, UNSATISFIABLE],
   ['bytes=-5', 0, UNSATISFIABLE],
   ['bytes=40-50', 0, UNSATISFIABLE],
+  ['bytes= 0 - 3 ', 10, part(0, 3)],
+  ['bytes=0-99999999999999999999', 10, part(0, 9)],
+  ['bytes=-99999999999999999999', 10, part(0, 9)],
+  ['bytes=99999999999999999999-', 10, UNSATISFIABLE],
   // Malformed, several, or of another unit: the whole object.
   ['bytes=5-3', 10, WHOLE],
   ['bytes=-', 10, WHOLE],
@@ -28,6 +32,9 @@ const CASES: [header: string | undefined, size: number, expected: RangeVerdict][
   ['bytes 0-3', 10, WHOLE],
   ['items=0-3', 10, WHOLE],
   ['bytes=0-1,4-5', 10, WHOLE],
+  ['bytes=0 1-2', 10, WHOLE],
+  ['bytes=--1', 10, WHOLE],
+  [`bytes=${' '.repeat(8000)}-${' '.repeat(8000)}x`, 10, WHOLE],
   ['', 10, WHOLE],
 ];
 
