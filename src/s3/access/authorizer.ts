@@ -15,7 +15,7 @@ import { aclAllows } from './acl.ts';
 import { aclsEnabled, objectOwnerOf, readBucketAcl, readObjectAcl } from './acl-ownership.ts';
 import { POLICY_ACTIONS, ruleFor } from './actions.ts';
 import { isAnonymous } from './anonymous.ts';
-import { givenConditions, isBodyKey, type RequestFacts, requestValue } from './condition-keys.ts';
+import { type BodyFacts, givenConditions, isBodyKey, type RequestFacts, requestValue } from './condition-keys.ts';
 import { type Lookup, PENDING } from './conditions.ts';
 import { evaluatePolicy, mayEverAllow, type Policy, type Verdict } from './policy.ts';
 import { readPolicy } from './policy-document.ts';
@@ -34,6 +34,8 @@ export interface Resource {
   readonly find?: () => ObjectEntry | null;
   /** Further condition keys of this question, lower case, e.g. `s3:requestobjecttag/team`. */
   readonly conditions?: Readonly<Record<string, string>>;
+  /** `conditions` are all that there is of these: what headers say of them is not what the request does. */
+  readonly replaces?: BodyFacts;
   /** The body has values of condition keys that the head does not: they are asked for again when it has been read. */
   readonly bodyPending?: true;
 }
@@ -155,6 +157,7 @@ class BucketAuthorizer implements Authorizer {
     const bucket = { region: this.#document?.region ?? '', account: this.#document?.account ?? '' };
     return (key) => {
       if (resource.bodyPending && isBodyKey(key)) return PENDING;
+      if (resource.replaces && isBodyKey(key, resource.replaces)) return given?.get(key);
       return given?.get(key) ?? requestValue(key, this.#options, bucket, find);
     };
   }

@@ -203,9 +203,13 @@ export function givenConditions(conditions: Readonly<Record<string, string>>): R
   return given;
 }
 
-/** Keys whose values stand in the body of PutObjectTagging, PutObjectRetention and PutObjectLegalHold. */
-export function isBodyKey(key: string): boolean {
-  return key.startsWith('s3:requestobjecttag') || key.startsWith('s3:object-lock-');
+/** What the body of PutObjectTagging says, or that of PutObjectRetention and PutObjectLegalHold. */
+export type BodyFacts = 'tags' | 'lock';
+
+/** Keys whose values stand in such a body; without `facts` of either. */
+export function isBodyKey(key: string, facts?: BodyFacts): boolean {
+  if (facts !== 'lock' && key.startsWith('s3:requestobjecttag')) return true;
+  return facts !== 'tags' && key.startsWith('s3:object-lock-');
 }
 
 /** ::ffff:10.0.0.1 is 10.0.0.1. */

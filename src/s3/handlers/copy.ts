@@ -44,7 +44,7 @@ export async function copyObject(context: DatasetContext): Promise<S3Response> {
     try {
       checkSize(source);
       if (!replaceTags) requireMayTag(context, source);
-      const attributes = copiedAttributes(context, source, asked, { replace, replaceTags });
+      const attributes = copiedAttributes(source, asked, { replace, replaceTags });
       const entry = source.sameDataset
         ? await copyInside(context, source, source.sameDataset, attributes, wanted, condition)
         : await copyAcross(context, source, attributes, wanted, condition);
@@ -68,11 +68,12 @@ function sourceName(context: DatasetContext): SourceName {
   return parseCopySource(typeof wire === 'string' ? wire : '');
 }
 
-/** Tags that come along are set like any others. */
-function requireMayTag(context: DatasetContext, source: CopySource): void {
-  const { tags } = storedAttributes(source.entry.attributes);
-  if (!tags || Object.keys(tags).length === 0) return;
-  context.authorizer.require('s3:PutObjectTagging', { key: context.key, conditions: requestTagConditions(tags) });
+/** Tags that come along are set like any others. A header with tags that the directive leaves out means nothing. */
+function requireMayTag({ authorizer, key }: DatasetContext, source: CopySource): void {
+  const { tags = {} } = storedAttributes(source.entry.attributes);
+  const facts = { key, conditions: requestTagConditions(tags), replaces: 'tags' } as const;
+  authorizer.require('s3:PutObject', facts);
+  if (Object.keys(tags).length > 0) authorizer.require('s3:PutObjectTagging', { ...facts, entry: null });
 }
 
 async function openSource(
@@ -128,7 +129,6 @@ function checkSize(source: CopySource): void {
  * never copied (AWS: CopyObject, "Metadata"); the checksum is decided later.
  */
 function copiedAttributes(
-  context: DatasetContext,
   source: CopySource,
   asked: ObjectAttributes,
   { replace, replaceTags }: { readonly replace: boolean; readonly replaceTags: boolean },
@@ -136,7 +136,6 @@ function copiedAttributes(
   const { headers, meta, latin1, tags } = storedAttributes(source.entry.attributes);
   const { tags: askedTags, ...rest } = asked;
   const newTags = replaceTags ? askedTags : tags;
-  if (!replaceTags && tags) context.authorizer.require('s3:PutObjectTagging', { key: context.key });
   const tagged = { ...rest, ...(newTags && Object.keys(newTags).length > 0 ? { tags: newTags } : {}) };
   if (replace) return tagged;
   const { headers: askedHeaders, meta: _, latin1: __, ...others } = tagged;

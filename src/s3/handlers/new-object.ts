@@ -2,6 +2,7 @@
 // tags and locks. Read, judged and authorised before the body; shared by PutObject, CopyObject, CreateMultipartUpload and
 // forms. `headers` are the request's, or those that the fields of a form stand for.
 import { newObjectAcl } from '../access/acl-requests.ts';
+import type { Resource } from '../access/authorizer.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { type ObjectAttributes, readAttributes } from './attributes.ts';
 import { requireBodyDigest } from './body-digest.ts';
@@ -45,7 +46,12 @@ export function newTags(context: DatasetContext, headers: Headers): Pick<ObjectA
   const tags = readTaggingHeader(headers);
   if (!tags) return {};
   // No entry: the object is a new one, and not what it replaces.
-  const resource = { key: context.key, entry: null, conditions: requestTagConditions(tags) };
+  const resource: Resource = {
+    key: context.key,
+    entry: null,
+    conditions: requestTagConditions(tags),
+    replaces: 'tags',
+  };
   context.authorizer.require('s3:PutObjectTagging', resource);
   return { tags };
 }
@@ -59,8 +65,9 @@ export function newLock(context: DatasetContext, headers: Headers): Lock {
   }
   const { authorizer, key } = context;
   const conditions = lockConditions(lock, context.services.clock.wallMs());
-  if (lock.retention) authorizer.require('s3:PutObjectRetention', { key, conditions });
-  if (lock.legalHold !== undefined) authorizer.require('s3:PutObjectLegalHold', { key, conditions });
+  const resource: Resource = { key, conditions, replaces: 'lock' };
+  if (lock.retention) authorizer.require('s3:PutObjectRetention', resource);
+  if (lock.legalHold !== undefined) authorizer.require('s3:PutObjectLegalHold', resource);
   return lock;
 }
 

@@ -83,7 +83,7 @@ export async function putObjectRetention(context: DatasetContext): Promise<S3Res
   const entry = requireObject(context);
   const wanted = readRetention(context, await readDocument(context, LIMITS.configurationBytesMax.value));
   const conditions = lockConditions(wanted ? { retention: wanted } : {}, context.services.clock.wallMs());
-  context.authorizer.require('s3:PutObjectRetention', { key: context.key, entry, conditions });
+  context.authorizer.require('s3:PutObjectRetention', { key: context.key, entry, conditions, replaces: 'lock' });
   await annotate(context, (entry) => {
     const { retention, ...kept } = entry.attributes;
     refuseWeaker(retention as Retention | undefined, wanted, lockQuestion(context, context.key, entry));
@@ -114,7 +114,7 @@ export async function putObjectLegalHold(context: DatasetContext): Promise<S3Res
   const entry = requireObject(context);
   const legalHold = parseLegalHold(await readDocument(context, LIMITS.configurationBytesMax.value));
   const conditions = lockConditions({ legalHold }, context.services.clock.wallMs());
-  context.authorizer.require('s3:PutObjectLegalHold', { key: context.key, entry, conditions });
+  context.authorizer.require('s3:PutObjectLegalHold', { key: context.key, entry, conditions, replaces: 'lock' });
   await annotate(context, (entry) => ({ ...entry.attributes, legalHold }));
   return { status: 200 };
 }

@@ -68,7 +68,8 @@ export async function getObjectTagging(context: DatasetContext): Promise<S3Respo
 export async function putObjectTagging(context: DatasetContext): Promise<S3Response> {
   const { entry, action, version } = requireTagged(context);
   const tags = objectTags(parseTagging(await readDocument(context, LIMITS.configurationBytesMax.value)));
-  context.authorizer.require(`s3:Put${action}`, { key: context.key, entry, conditions: requestTagConditions(tags) });
+  const conditions = requestTagConditions(tags);
+  context.authorizer.require(`s3:Put${action}`, { key: context.key, entry, conditions, replaces: 'tags' });
   const changed = await changeTags(context, version, tags);
   return { status: 200, headers: readVersionHeaders(context.dataset.store, changed) };
 }

@@ -137,3 +137,72 @@ test('a bucket that is created again keeps its list when its policy forbids to c
   // The list that it has is no change.
   assert.equal((await again({ 'x-amz-acl': 'public-read' })).status, 200);
 });
+
+describe('what a request says of itself is what it does', () => {
+  const TAGGING = '<Tagging><TagSet><Tag><Key>team</Key><Value>VALUE</Value></Tag></TagSet></Tagging>';
+  const tagging = (value: string) => TAGGING.replace('VALUE', value);
+
+  async function allow(bucket: string, ...statements: Record<string, unknown>[]): Promise<void> {
+    const Statement = statements.map((one) => ({
+      Effect: 'Allow',
+      Principal: '*',
+      Resource: `arn:aws:s3:::${bucket}/*`,
+      ...one,
+    }));
+    const body = JSON.stringify({ Version: '2012-10-17', Statement });
+    await ok(send('ann', 'PUT', `/${bucket}?policy`, { body }));
+  }
+
+  test('the tags of PutObjectTagging are those of its body', async () => {
+    const bucket = await bucketWithObject();
+    const Condition = { StringEquals: { 's3:RequestObjectTag/team': 'red' } };
+    await allow(bucket, { Action: 's3:PutObjectTagging', Condition });
+    const put = (body: string) =>
+      send('bob', 'PUT', `/${bucket}/k?tagging`, { body, headers: { 'x-amz-tagging': 'team=red' } });
+    assert.equal((await put(tagging('blue').replace('team', 'other'))).status, 403);
+    assert.equal((await put('<Tagging><TagSet></TagSet></Tagging>')).status, 403);
+    assert.equal((await put(tagging('red'))).status, 200);
+  });
+
+  test('the tags of a copy are those that it gets', async () => {
+    const bucket = await bucketWithObject();
+    await ok(send('ann', 'PUT', `/${bucket}/blue`, { body: 'x', headers: { 'x-amz-tagging': 'team=blue' } }));
+    await ok(send('ann', 'PUT', `/${bucket}/red`, { body: 'x', headers: { 'x-amz-tagging': 'team=red' } }));
+    const Condition = { StringEquals: { 's3:RequestObjectTag/team': 'red' } };
+    await allow(
+      bucket,
+      { Action: ['s3:PutObject', 's3:PutObjectTagging'], Condition },
+      { Action: ['s3:GetObject', 's3:GetObjectTagging'] },
+    );
+    const copy = (source: string, directive: string) =>
+      send('bob', 'PUT', `/${bucket}/copy`, {
+        headers: {
+          'x-amz-copy-source': `${bucket}/${source}`,
+          'x-amz-tagging': 'team=red',
+          'x-amz-tagging-directive': directive,
+        },
+      });
+    assert.equal((await copy('k', 'COPY')).status, 403);
+    assert.equal((await copy('blue', 'COPY')).status, 403);
+    assert.equal((await copy('red', 'COPY')).status, 200);
+    assert.equal((await copy('blue', 'REPLACE')).status, 200);
+    assert.match((await send('ann', 'GET', `/${bucket}/copy?tagging`)).text, /<Value>red</);
+  });
+
+  test('the retention of PutObjectRetention is that of its body', async () => {
+    const bucket = await bucketWithObject({ 'x-amz-bucket-object-lock-enabled': 'true' });
+    const Condition = { NumericGreaterThan: { 's3:object-lock-remaining-retention-days': '30' } };
+    await allow(bucket, { Action: ['s3:PutObjectRetention', 's3:BypassGovernanceRetention'], Condition });
+    const until = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+    const retain = (body: string) => {
+      const md5 = createHash('md5').update(body).digest('base64');
+      const said = { 'x-amz-object-lock-mode': 'GOVERNANCE', 'x-amz-object-lock-retain-until-date': until(60) };
+      return send('bob', 'PUT', `/${bucket}/k?retention`, { body, headers: { ...said, 'content-md5': md5 } });
+    };
+    const lasting = (days: number) =>
+      `<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>${until(days)}</RetainUntilDate></Retention>`;
+    assert.equal((await retain(lasting(1))).status, 403);
+    assert.equal((await retain('<Retention></Retention>')).status, 403);
+    assert.equal((await retain(lasting(40))).status, 200);
+  });
+});
