@@ -13,11 +13,11 @@ const CHUNK = Buffer.alloc(256 * 1024, 'back pressure ');
 /** Kernel buffers of two connections and ours; far below the total. */
 const LAG_MAX = 64 * MIB;
 
-/** Resolves once the counter has stood still for a while, or has reached the total (then there was no back pressure). */
+/** Resolves once the counter has begun and then stood still for a while, or has reached the total (then there was no back pressure). */
 async function standstill(count: () => number): Promise<number> {
   for (let last = -1; ; ) {
     const now = count();
-    if (now === last || now >= TOTAL) return now;
+    if ((now > 0 && now === last) || now >= TOTAL) return now;
     last = now;
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
