@@ -1,7 +1,7 @@
 // What of the outside programs that tests use is on this machine. Plain JavaScript: test/run.mjs asks before anything
 // is installed, test/support/parts.ts asks when a test file is run on its own. Looks only; installs nothing.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const SBIN = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
@@ -41,6 +41,29 @@ export function boto3Python() {
   return null;
 }
 
+/** Folder of PostgreSQL's server programs, which Debian keeps off PATH: those of the newest version. Or null. */
+export function postgresFolder() {
+  const base = '/usr/lib/postgresql';
+  const versions = existsSync(base) ? readdirSync(base).sort((a, b) => Number(b) - Number(a)) : [];
+  const folder = versions.map((version) => join(base, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')));
+  return folder ?? null;
+}
+
+function s3fsFault() {
+  return (
+    programFault('s3fs', 'unshare', 'nsenter', 'umount') ??
+    rootFault() ??
+    (existsSync('/dev/fuse') ? null : '/dev/fuse does not exist') ??
+    (succeeds('unshare', ['-m', 'true']) ? null : 'no private mount namespace can be made (unshare -m)')
+  );
+}
+
+function pgbackrestFault() {
+  return (
+    programFault('pgbackrest', 'runuser') ?? (postgresFolder() === null ? 'no PostgreSQL server in /usr/lib' : null)
+  );
+}
+
 function zfsFuseFault() {
   return (
     programFault('zfs-fuse', 'zpool', 'zfs', 'unshare', 'mount') ??
@@ -61,6 +84,9 @@ export const PARTS = {
     fault: () => programFault('aws') ?? (succeeds('aws', ['--version']) ? null : 'aws --version fails'),
   },
   boto3: { packages: ['python3', 'python3-boto3'], fault: () => (boto3Python() ? null : 'no python3 has boto3') },
+  restic: { packages: ['restic'], fault: () => programFault('restic') },
+  s3fs: { packages: ['s3fs', 'fuse', 'util-linux', 'mount'], fault: s3fsFault },
+  pgbackrest: { packages: ['pgbackrest', 'postgresql', 'util-linux'], fault: pgbackrestFault },
   netns: {
     packages: ['iproute2'],
     fault: () =>
