@@ -18,7 +18,8 @@ export async function deleteObjects(context: DatasetContext): Promise<S3Response
   requireDigest(context.request.headers);
   const { quiet, objects } = parseDeleteRequest(await readDocument(context, LIMITS.deleteObjectsBytesMax.value));
   const nowMs = () => context.services.clock.monotonicMs();
-  const outcomes = await inTurns(objects, nowMs, (item) => removeOne(context, item));
+  const each = withoutConditions(context);
+  const outcomes = await inTurns(objects, nowMs, (item) => removeOne(each, item));
   const deleted = outcomes.filter((outcome): outcome is DeletedItem => !('code' in outcome));
   const errors = outcomes.filter((outcome): outcome is DeleteFault => 'code' in outcome);
   return {
@@ -28,16 +29,23 @@ export async function deleteObjects(context: DatasetContext): Promise<S3Response
   };
 }
 
+/** Conditions of this operation are the items': policies must not take headers that mean nothing here for them. */
+function withoutConditions(context: DatasetContext): DatasetContext {
+  const { 'if-match': _, 'if-none-match': __, ...headers } = context.request.headers;
+  return { ...context, authorizer: context.authorizer.as(context.authorizer.identity, { headers }) };
+}
+
 async function removeOne(context: DatasetContext, item: DeleteItem): Promise<DeletedItem | DeleteFault> {
   const { key, versionId } = item;
   const named = { key, ...(versionId === null ? {} : { versionId }) };
   try {
     requireKey(key);
     const version = requestedVersion(versionId);
-    if (version === undefined) context.authorizer.require('s3:DeleteObject', { key });
+    const asked = { key, conditions: conditionKeys(item, version) };
+    if (version === undefined) context.authorizer.require('s3:DeleteObject', asked);
     else {
       const find = () => context.dataset.store.version(key, version);
-      context.authorizer.require('s3:DeleteObjectVersion', { key, find });
+      context.authorizer.require('s3:DeleteObjectVersion', { ...asked, find });
     }
     return { ...named, ...markerOf(version, await removeObject(context, key, version, itemConditions(item))) };
   } catch (error) {
@@ -54,6 +62,14 @@ function requestedVersion(text: string | null): string | null | undefined {
   } catch (cause) {
     throw new S3Error('NoSuchVersion', undefined, { cause });
   }
+}
+
+/** What DeleteObject says in its query and headers. */
+function conditionKeys({ etag }: DeleteItem, version: string | null | undefined): Record<string, string> {
+  return {
+    ...(version === undefined ? {} : { 's3:VersionId': versionText(version) }),
+    ...(etag === null ? {} : { 's3:if-match': etag }),
+  };
 }
 
 function itemConditions(item: DeleteItem): RemovalConditions {

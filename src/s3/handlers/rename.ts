@@ -8,8 +8,10 @@ import { requireRead } from '../access/operation-access.ts';
 import { invalidArgument, S3Error } from '../errors.ts';
 import { decodeComponent, requireKey } from '../target.ts';
 import type { S3Response } from '../types.ts';
+import { storedAttributes } from './attributes.ts';
 import { type ConditionHeaders, evaluateRead, requestConditions } from './conditions.ts';
 import { type DatasetContext, wireHeaders } from './context.ts';
+import { requestTagConditions } from './tags.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 const SOURCE = 'x-amz-rename-source';
@@ -25,7 +27,7 @@ export async function renameObject(context: DatasetContext): Promise<S3Response>
   const token = readToken(headers[TOKEN]);
   if (token !== null && isRepeated(context, token, source)) return { status: 200 };
   const { dataset, key } = context;
-  await dataset.store.rename({ source, key, inspect: inspection(headers) }).catch((error: unknown) => {
+  await dataset.store.rename({ source, key, inspect: inspection(context) }).catch((error: unknown) => {
     if (isZringError(error, 'OBJECT_MISSING')) throw new S3Error('NoSuchKey', undefined, { fields: { Key: source } });
     if (!isZringError(error, 'VERSIONING_CONFLICT')) throw error;
     throw new S3Error('InvalidBucketState', 'RenameObject needs a bucket without versioning: copy the object instead.');
@@ -54,7 +56,8 @@ function comparesTarget(headers: Readonly<Record<string, string>>): boolean {
 }
 
 /** Of the source (x-amz-rename-source-if-…) and of what is at the new key; all must hold, inside the commit. */
-function inspection(headers: Readonly<Record<string, string>>) {
+function inspection({ authorizer, key, request }: DatasetContext) {
+  const { headers } = request;
   const ofSource: ConditionHeaders = {
     ifMatch: headers[`${SOURCE}-if-match`],
     ifNoneMatch: headers[`${SOURCE}-if-none-match`],
@@ -63,6 +66,9 @@ function inspection(headers: Readonly<Record<string, string>>) {
   };
   const ofTarget = requestConditions(headers);
   return (source: ObjectEntry, previous: ObjectEntry | null) => {
+    // Its tags come along, whatever a header says.
+    const conditions = requestTagConditions(storedAttributes(source.attributes).tags);
+    authorizer.require('s3:PutObject', { key, entry: previous, conditions, replaces: 'tags' });
     requireConditions(ofSource, source, `${SOURCE}-`);
     if (previous) requireConditions(ofTarget, previous, '');
     else if (ofTarget.ifMatch !== undefined) throw failed('If-Match');

@@ -205,4 +205,45 @@ describe('what a request says of itself is what it does', () => {
     assert.equal((await retain('<Retention></Retention>')).status, 403);
     assert.equal((await retain(lasting(40))).status, 200);
   });
+
+  test('the tags of a renamed object are its own', async () => {
+    const bucket = await bucketWithObject();
+    await ok(send('ann', 'PUT', `/${bucket}/red`, { body: 'x', headers: { 'x-amz-tagging': 'team=red' } }));
+    const Condition = { StringEquals: { 's3:RequestObjectTag/team': 'red' } };
+    await allow(bucket, { Action: 's3:PutObject', Condition }, { Action: ['s3:GetObject', 's3:DeleteObject'] });
+    const rename = (source: string) =>
+      send('bob', 'PUT', `/${bucket}/new?renameObject`, {
+        headers: { 'x-amz-rename-source': source, 'x-amz-tagging': 'team=red' },
+      });
+    assert.equal((await rename('k')).status, 403);
+    assert.equal((await send('ann', 'GET', `/${bucket}/k`)).text, 'body');
+    assert.equal((await rename('red')).status, 200);
+  });
+
+  test('what each item of DeleteObjects says counts, and no header in its place', async () => {
+    const bucket = await bucketWithObject();
+    await ok(send('ann', 'PUT', `/${bucket}/other`, { body: 'other' }));
+    const item = (key: string, rest: string) => `<Object><Key>${key}</Key>${rest}</Object>`;
+    const remove = (...items: string[]) => {
+      const body = `<Delete>${items.join('')}</Delete>`;
+      const md5 = createHash('md5').update(body).digest('base64');
+      return send('bob', 'POST', `/${bucket}?delete`, { body, headers: { 'content-md5': md5, 'if-match': ETAG } });
+    };
+    const kept = { Effect: 'Deny', Condition: { StringEquals: { 's3:VersionId': 'null' } } };
+    const matching = { Condition: { Null: { 's3:if-match': 'false' } } };
+    await allow(
+      bucket,
+      { Action: ['s3:DeleteObjectVersion', 's3:GetObject'] },
+      { Action: 's3:DeleteObjectVersion', ...kept },
+      { Action: 's3:DeleteObject', ...matching },
+    );
+    const answer = await remove(
+      item('k', '<VersionId>null</VersionId>'),
+      item('k', ''),
+      item('other', `<ETag>"${createHash('md5').update('other').digest('hex')}"</ETag>`),
+    );
+    assert.equal(answer.text.match(/<Code>AccessDenied</g)?.length, 2, answer.text);
+    assert.match(answer.text, /<Deleted><Key>other</);
+    assert.equal((await send('ann', 'GET', `/${bucket}/k`)).text, 'body');
+  });
 });
