@@ -1,6 +1,7 @@
 // Random requests to a bucket with object lock against a plain model, with a clock of its own: whatever is asked, by
 // whomever, a version that is protected is there with its body until its protection has run out, and the list of versions
-// is the model's. ZRING_TEST_LONG=1: ten thousand requests instead of some hundreds.
+// is the model's. ZRING_TEST_LONG=1: a hundred thousand requests instead of some thousands. The seed is printed.
+import '../../support/in-memory.ts';
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
@@ -9,7 +10,9 @@ import { credential } from '../../support/s3-client.ts';
 import { bucketName, s3Fixture } from '../../support/s3-fixture.ts';
 
 const LONG = process.env.ZRING_TEST_LONG === '1';
-const RUNS = LONG ? { numRuns: 100, steps: 100 } : { numRuns: 15, steps: 40 };
+/** Until that many requests have changed something, or tried to. */
+const COMMANDS = LONG ? 100_000 : 2500;
+const STEPS = { minLength: 40, maxLength: LONG ? 250 : 100 };
 const SEED = Number(process.env.ZRING_TEST_SEED ?? Date.now() % 2 ** 31);
 /** Signatures bear 15 minutes; the model's whole life fits into ten. */
 const ADVANCE_MAX_MS = 600_000;
@@ -36,7 +39,9 @@ interface Version {
 type Step =
   | { do: 'put'; key: string; lock: { mode: Mode; seconds: number } | null; hold: boolean }
   | { do: 'copy'; key: string; nth: number; to: string }
-  | { do: 'hide'; key: string }
+  | { do: 'upload'; key: string; lock: { mode: Mode; seconds: number } | null; hold: boolean; wait: number }
+  | { do: 'hide'; key: string; ifMatch: 'current' | 'other' | null }
+  | { do: 'removeAll'; key: string; bypass: boolean; by: 'admin' | 'writer' }
   | { do: 'remove'; key: string; nth: number; bypass: boolean; by: 'admin' | 'writer'; many: boolean }
   | { do: 'retain'; key: string; nth: number; lock: { mode: Mode; seconds: number } | null; bypass: boolean }
   | { do: 'hold'; key: string; nth: number; on: boolean }
@@ -50,7 +55,21 @@ const lock = fc.option(fc.record({ mode, seconds: fc.integer({ min: 1, max: 20 }
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('put' as const), key, lock, hold: fc.boolean() }) },
   fc.record({ do: fc.constant('copy' as const), key, nth, to: key }),
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('hide' as const), key }) },
+  fc.record({ do: fc.constant('upload' as const), key, lock, hold: fc.boolean(), wait: fc.nat({ max: 5 }) }),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('hide' as const),
+      key,
+      ifMatch: fc.constantFrom(null, null, 'current' as const, 'other' as const),
+    }),
+  },
+  fc.record({
+    do: fc.constant('removeAll' as const),
+    key,
+    bypass: fc.boolean(),
+    by: fc.constantFrom('admin' as const, 'writer' as const),
+  }),
   {
     weight: 6,
     arbitrary: fc.record({
@@ -99,7 +118,19 @@ const iso = (ms: number) => new Date(ms).toISOString();
 const retentionFrom = (asked: { mode: Mode; seconds: number } | null): Retention | null =>
   asked && { mode: asked.mode, untilMs: nowMs + asked.seconds * SECOND_MS };
 
+function lockHeaders(retention: Retention | null, hold: boolean): Record<string, string> {
+  return {
+    ...(retention
+      ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': iso(retention.untilMs) }
+      : {}),
+    ...(hold ? { 'x-amz-object-lock-legal-hold': 'ON' } : {}),
+  };
+}
+
+let commands = 0;
+
 function send(method: string, path: string, body?: string, headers: Record<string, string> = {}, accessKey = 'admin') {
+  if (method !== 'GET') commands += 1;
   const digest = body === undefined ? {} : { 'content-md5': createHash('md5').update(body).digest('base64') };
   return node.raw({
     method,
@@ -128,23 +159,57 @@ async function run(model: Model, bucket: string, one: Step): Promise<void> {
     case 'put': {
       const body = `body ${++bodies}`;
       const retention = retentionFrom(one.lock);
-      const headers = {
-        ...(retention
-          ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': iso(retention.untilMs) }
-          : {}),
-        ...(one.hold ? { 'x-amz-object-lock-legal-hold': 'ON' } : {}),
-      };
-      const answer = await send('PUT', `/${bucket}/${one.key}`, body, headers);
+      const answer = await send('PUT', `/${bucket}/${one.key}`, body, lockHeaders(retention, one.hold));
+      assert.equal(answer.status, 200, answer.text);
+      const id = String(answer.headers['x-amz-version-id']);
+      model.of(one.key).unshift({ id, body, retention: retention ?? byDefault(model), hold: one.hold });
+      return;
+    }
+    case 'upload': {
+      const body = `body ${++bodies}`;
+      const retention = retentionFrom(one.lock);
+      const begun = await send('POST', `/${bucket}/${one.key}?uploads`, undefined, lockHeaders(retention, one.hold));
+      const upload = `uploadId=${/<UploadId>([^<]*)</.exec(begun.text)?.[1]}`;
+      const part = await send('PUT', `/${bucket}/${one.key}?partNumber=1&${upload}`, body);
+      // What was asked for counts from the beginning, the default of the bucket from the completion.
+      nowMs += one.wait * SECOND_MS;
+      const list = `<Part><PartNumber>1</PartNumber><ETag>${part.headers.etag}</ETag></Part>`;
+      const document = `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`;
+      const answer = await send('POST', `/${bucket}/${one.key}?${upload}`, document);
       assert.equal(answer.status, 200, answer.text);
       const id = String(answer.headers['x-amz-version-id']);
       model.of(one.key).unshift({ id, body, retention: retention ?? byDefault(model), hold: one.hold });
       return;
     }
     case 'hide': {
-      const answer = await send('DELETE', `/${bucket}/${one.key}`);
+      const path = `/${bucket}/${one.key}`;
+      const there = (model.of(one.key)[0]?.body ?? null) !== null;
+      const etag = one.ifMatch === 'current' && there ? (await send('GET', path)).headers.etag : '"other"';
+      const condition = one.ifMatch === null ? {} : { 'if-match': String(etag) };
+      const answer = await send('DELETE', path, undefined, condition);
+      if (one.ifMatch !== null && (one.ifMatch === 'other' || !there)) {
+        assert.equal(answer.status, there ? 412 : 404);
+        return;
+      }
       assert.equal(answer.status, 204);
       const id = String(answer.headers['x-amz-version-id']);
       model.of(one.key).unshift({ id, body: null, retention: null, hold: false });
+      return;
+    }
+    case 'removeAll': {
+      const versions = model.of(one.key);
+      if (versions.length === 0) return;
+      const items = versions.map(({ id }) => `<Object><Key>${one.key}</Key><VersionId>${id}</VersionId></Object>`);
+      const kept = versions.filter((version) => isProtected(version, one.bypass && one.by === 'admin'));
+      const headers = one.bypass ? BYPASS : {};
+      const { text } = await send('POST', `/${bucket}?delete`, `<Delete>${items.join('')}</Delete>`, headers, one.by);
+      const refused = [...text.matchAll(/<Error><Key>[^<]*<\/Key>(?:<VersionId>([^<]*)<)?/g)].map(([, id]) => id);
+      assert.deepEqual(
+        refused,
+        kept.map(({ id }) => id),
+        text,
+      );
+      model.keys.set(one.key, kept);
       return;
     }
     case 'copy': {
@@ -228,19 +293,24 @@ async function compare(model: Model, bucket: string): Promise<void> {
   }
 }
 
-test(`random requests to a bucket with object lock (seed ${SEED})`, async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: RUNS.steps }), async (steps) => {
-      nowMs = Date.now();
-      const startedMs = nowMs;
-      const bucket = bucketName('lock-model');
-      await send('PUT', `/${bucket}`, undefined, { 'x-amz-bucket-object-lock-enabled': 'true' });
-      const model = new Model();
-      for (const one of steps) {
-        if (nowMs - startedMs < ADVANCE_MAX_MS) await run(model, bucket, one);
-      }
-      await compare(model, bucket);
-    }),
-    { seed: SEED, numRuns: RUNS.numRuns },
-  );
+async function life(steps: readonly Step[]): Promise<void> {
+  nowMs = Date.now();
+  const startedMs = nowMs;
+  const bucket = bucketName('lock-model');
+  await send('PUT', `/${bucket}`, undefined, { 'x-amz-bucket-object-lock-enabled': 'true' });
+  const model = new Model();
+  for (const [index, one] of steps.entries()) {
+    if (nowMs - startedMs < ADVANCE_MAX_MS) await run(model, bucket, one);
+    if (index % 50 === 49) await compare(model, bucket);
+  }
+  await compare(model, bucket);
+}
+
+test(`${COMMANDS} random requests to a bucket with object lock (seed ${SEED})`, async (t) => {
+  const property = fc.asyncProperty(fc.array(step, STEPS), life);
+  // Each round has a seed of its own, which a failure names.
+  for (let round = 0; commands < COMMANDS; round += 1) {
+    await fc.assert(property, { seed: SEED + round, numRuns: 10, endOnFailure: LONG });
+  }
+  t.diagnostic(`${commands} requests, seed ${SEED}`);
 });
