@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 /** About what a request may keep the thread for at a time. */
 const TURN_MS = 5;
 
-/** Results in the order of the items. What `start` returns must not reject: a fault belongs into its result. */
+/** Results in the order of the items; rejects as the first of them, once all are started. */
 export async function inTurns<Item, Result>(
   items: readonly Item[],
   nowMs: () => number,
@@ -18,7 +18,10 @@ export async function inTurns<Item, Result>(
       await setImmediate();
       sinceMs = nowMs();
     }
-    running.push(start(item));
+    const job = start(item);
+    // It is looked at in the end; until then nobody must take it for forgotten.
+    job.catch(() => undefined);
+    running.push(job);
   }
   return Promise.all(running);
 }

@@ -4,6 +4,7 @@
 import { ZringError } from '../../common/errors.ts';
 import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
 import type { ListedVersion, Store } from '../../store/types.ts';
+import { inTurns } from '../handlers/in-turns.ts';
 import { carryOut, decideEntry, giveUp, isAlone, isLocked, type Outcome, type Wanted } from './changes.ts';
 import { type LifecycleDocument, prefixesOf, readLifecycle } from './configuration.ts';
 import { decideUpload, type Place, type Timing } from './decide.ts';
@@ -93,8 +94,11 @@ export class Sweep {
     });
     const timing = this.#deps.timing();
     const before = this.#stay;
-    const wanted = page.versions.flatMap((listed) => this.#judge(store, document, listed, timing));
+    let wanted: readonly Wanted[];
     try {
+      // A thousand rules for each of them are a while; what is decided is judged again inside its commit.
+      const judge = async (listed: ListedVersion) => this.#judge(store, document, listed, timing);
+      wanted = (await inTurns(page.versions, () => performance.now(), judge)).flat();
       await this.#all(held, wanted, (one) => carryOut(store, document, one, timing));
     } catch (error) {
       this.#stay = before;

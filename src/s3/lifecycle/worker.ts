@@ -281,11 +281,12 @@ class Worker implements LifecycleWorker {
     one.nextMs = this.#nowMs() + this.#passEveryMs();
   }
 
-  /** Room for requests: as long as the batch may take at the pace that is allowed. */
+  /** Room for requests: as long as the batch may take at the pace that is allowed, and as long as it took if that was longer. */
   async #pace({ looked, tried }: Step, beganMs: number): Promise<void> {
     const { versionsPerSecond, changesPerSecond } = this.#limits;
     const mayTakeMs = Math.max(looked / versionsPerSecond, tried / changesPerSecond) * 1000;
-    const leftMs = mayTakeMs - (this.#nowMs() - beganMs);
+    const tookMs = this.#nowMs() - beganMs;
+    const leftMs = Math.max(mayTakeMs - tookMs, tookMs);
     if (leftMs > 0 && !this.#stopping.signal.aborted) {
       await (this.#deps.pause ?? pause)(leftMs, this.#stopping.signal);
     }

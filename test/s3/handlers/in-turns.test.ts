@@ -31,6 +31,22 @@ test('jobs that take long leave others a turn, in the order of the items', async
   assert.deepEqual(results, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
 });
 
+test('a job that fails early fails the whole, and nobody takes it for forgotten', async () => {
+  let nowMs = 0;
+  const started: number[] = [];
+  const all = inTurns(
+    [0, 1, 2],
+    () => nowMs,
+    async (i) => {
+      nowMs += 10;
+      started.push(i);
+      if (i === 0) throw new Error('the first');
+    },
+  );
+  await assert.rejects(all, /the first/);
+  assert.deepEqual(started, [0, 1, 2]);
+});
+
 test('quick ones are started together', async () => {
   assert.equal((await turnsOfOthers(0)).turns, 0);
 });

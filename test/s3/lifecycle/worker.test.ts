@@ -241,6 +241,20 @@ describe('a pass', () => {
     await pass(3);
     assert.deepEqual(pauses, [50, 50, 20]);
   });
+
+  test('takes no more than half of the time, however long a batch takes', async () => {
+    const { access, store, clock, rules, pass, pauses } = await setUp({ batchVersions: 5, versionsPerSecond: 1000 });
+    for (let i = 0; i < 8; i++) await put(store, `k${i}`, '');
+    await rules(expire(1));
+    const enter = access.enter.bind(access);
+    access.enter = async (...request) => {
+      // As if its rules were many.
+      clock.monotonic += 70;
+      return enter(...request);
+    };
+    await pass(0);
+    assert.deepEqual(pauses, [70, 70]);
+  });
 });
 
 describe('what changes between the page and the commit', () => {
