@@ -73,6 +73,8 @@ function putContext(
       ...(referer === undefined ? {} : { referer }),
       ...(signature?.amzDate === undefined ? {} : { 'x-amz-date': signature.amzDate }),
     },
+    // Nobody signed what stands behind the address.
+    query: new Map(),
     ...(signature ? { authType: 'POST', signatureVersion: signature.version } : {}),
   });
   const auth = { identity, payload: { kind: 'unsigned' }, presigned: false } as const;

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { credential, type RawRequest, type RawResponse } from '../../support/s3-client.ts';
 import { bucketName, s3Fixture } from '../../support/s3-fixture.ts';
+import { formBody } from '../forms/form-bodies.ts';
 
 const node = await s3Fixture({
   credentials: [
@@ -245,5 +246,18 @@ describe('what a request says of itself is what it does', () => {
     assert.equal(answer.text.match(/<Code>AccessDenied</g)?.length, 2, answer.text);
     assert.match(answer.text, /<Deleted><Key>other</);
     assert.equal((await send('ann', 'GET', `/${bucket}/k`)).text, 'body');
+  });
+
+  test('a form says nothing by the query of its address', async () => {
+    const bucket = await bucketWithObject();
+    const post = (query: string) => {
+      const { body, contentType } = formBody([['key', 'form']], 'file');
+      const headers = { 'content-type': contentType };
+      return node.raw({ method: 'POST', path: `/${bucket}${query}`, body, headers, sign: false });
+    };
+    await allow(bucket, { Action: 's3:PutObject', Condition: { StringEquals: { 's3:prefix': 'x' } } });
+    assert.equal((await post('?prefix=x')).status, 403);
+    await allow(bucket, { Action: 's3:PutObject' });
+    assert.equal((await post('?prefix=x')).status, 204);
   });
 });
