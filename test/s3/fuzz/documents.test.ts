@@ -172,6 +172,21 @@ for (const [name, [parse, document]] of Object.entries(DOCUMENTS)) {
     }
   });
 
+  test(`${name}: no DOCTYPE and no processing instruction, used or not`, () => {
+    for (const head of [
+      '<!DOCTYPE a>',
+      '<!DOCTYPE a [<!ENTITY b "c">]>',
+      '<!DOCTYPE a SYSTEM "file:///etc/passwd">',
+      '<?a b?>',
+    ]) {
+      assert.equal(
+        codeOf(() => parse(Buffer.from(head + document))),
+        'MalformedXML',
+        head,
+      );
+    }
+  });
+
   test(`${name}: comments, white space between elements, a prefix, a namespace change nothing`, () => {
     const expected = parse(Buffer.from(document));
     const spaced = document.replace(/></g, '>\r\n\t <!-- <A>&b; --> <');

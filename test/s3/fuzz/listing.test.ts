@@ -57,6 +57,9 @@ interface Page {
   next(name: string): string | null;
 }
 
+/** Far more than any walk of these tests needs: one that gets nowhere fails instead of going on for ever. */
+const PAGES_MAX = 300;
+
 /** Both encodings are read: as url, and as XML where the keys can stand in it. */
 async function page(parameters: Readonly<Record<string, string>>, url: boolean): Promise<Page> {
   const pairs = Object.entries({ ...parameters, ...(url ? { 'encoding-type': 'url' } : {}) });
@@ -100,7 +103,8 @@ const lastOf = (entries: readonly string[]) =>
 const WALKS: Record<string, Walk> = {
   async v1({ prefix, delimiter, start, size }, url, between) {
     const all: string[] = [];
-    for (let marker = start; ; ) {
+    for (let marker = start, pages = 0; ; ) {
+      assert.ok(++pages < PAGES_MAX, 'the walk ends');
       const one = await page({ prefix, delimiter, marker, 'max-keys': String(size) }, url);
       all.push(...one.entries);
       if (!one.truncated) return all;
@@ -112,7 +116,8 @@ const WALKS: Record<string, Walk> = {
   },
   async v2({ prefix, delimiter, start, size }, url, between) {
     const all: string[] = [];
-    for (let token: string | null = null; ; ) {
+    for (let token: string | null = null, pages = 0; ; ) {
+      assert.ok(++pages < PAGES_MAX, 'the walk ends');
       const from: Record<string, string> =
         token === null ? { 'start-after': start } : { 'continuation-token': token, 'start-after': 'zzzz' };
       const one = await page({ 'list-type': '2', prefix, delimiter, 'max-keys': String(size), ...from }, url);
@@ -125,7 +130,8 @@ const WALKS: Record<string, Walk> = {
   },
   async versions({ prefix, delimiter, start, size }, url, between) {
     const all: string[] = [];
-    for (let markers: Record<string, string> = start === '' ? {} : { 'key-marker': start }; ; ) {
+    for (let markers: Record<string, string> = start === '' ? {} : { 'key-marker': start }, pages = 0; ; ) {
+      assert.ok(++pages < PAGES_MAX, 'the walk ends');
       const one = await page({ versions: '', prefix, delimiter, 'max-keys': String(size), ...markers }, url);
       all.push(...one.entries);
       if (!one.truncated) return all;
