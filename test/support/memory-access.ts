@@ -121,6 +121,15 @@ export class MemoryAccess implements DatasetAccess {
     await rm(this.#path(dataset), { recursive: true, force: true });
   }
 
+  /** Closes and forgets a dataset with all that is in it, locks or not: as if it had never been. */
+  async forget(dataset: string): Promise<void> {
+    const store = await this.#open(dataset);
+    this.catalog.records.delete(dataset);
+    this.#stores.delete(dataset);
+    await store.close();
+    await rm(this.#path(dataset), { recursive: true, force: true });
+  }
+
   records() {
     const { records, complete, missing } = this.catalog;
     return { records: [...records.values()], complete, missing };

@@ -304,6 +304,7 @@ async function life(steps: readonly Step[]): Promise<void> {
     if (index % 50 === 49) await compare(model, bucket);
   }
   await compare(model, bucket);
+  await node.access.forget(bucket);
 }
 
 test(`${COMMANDS} random requests to a bucket with object lock (seed ${SEED})`, async (t) => {
