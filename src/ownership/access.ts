@@ -56,6 +56,11 @@ export interface DatasetAccess {
   create(dataset: string, documents: Record<string, unknown>, options?: CreateOptions): Promise<OwnershipRecord>;
   /** At the owner only; DATASET_NOT_EMPTY when it holds objects. */
   remove(dataset: string): Promise<void>;
+  /**
+   * Reads what the coordinator has changed up to now, so that `records` shows what was made or removed through this node
+   * a moment ago; gives up after `withinMs` (the coordinator is away or slow) and then knows what it knew. Never fails.
+   */
+  freshen(withinMs: number): Promise<void>;
   /** Every record known here that is not deleted, by name, and whether the list can be trusted to be whole. */
   records(): {
     readonly records: readonly OwnershipRecord[];

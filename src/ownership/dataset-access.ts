@@ -1,5 +1,6 @@
 // The seam that routing and S3 use (access.ts), over the runners of this node: where is it, let me in, make it, remove it.
 // Owns nothing but the throttle of hints to homes; every answer is from memory, except for creation and removal.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Coordinator } from '../cluster/coordinator.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import type { Clock } from '../common/clock.ts';
@@ -230,6 +231,13 @@ export class LocalAccess implements DatasetAccess {
     if (!runner) throw this.#refusal(dataset);
     await this.#whenOpen(runner);
     await runner.request((request) => ({ on: 'remove', request }));
+  }
+
+  async freshen(withinMs: number): Promise<void> {
+    const late = new AbortController();
+    const reading = this.#deps.catalog.sync().catch(() => undefined);
+    await Promise.race([reading, delay(withinMs, undefined, { signal: late.signal }).catch(() => undefined)]);
+    late.abort();
   }
 
   records(): { records: readonly OwnershipRecord[]; complete: boolean } {

@@ -37,6 +37,22 @@ test('coordinator down: what exists is read and written, an owner restarts and s
   assert.equal(await cluster.get(owner, 'photos', 'k3'), 'v');
 });
 
+test('what another node has made or removed is known after asking; without the coordinator nothing waits for ever', async () => {
+  cluster = await TestCluster.start(['a', 'b']);
+  const owner = await cluster.create('photos');
+  const asker = cluster.own(other(owner)).access;
+  const seen = () => asker.records().records.map(({ dataset }) => dataset);
+  assert.deepEqual(seen(), []);
+  await asker.freshen(60_000);
+  assert.deepEqual(seen(), ['photos']);
+  await cluster.own(owner).access.remove('photos');
+  await asker.freshen(60_000);
+  assert.deepEqual(seen(), []);
+  cluster.memory.setAvailable(false);
+  await asker.freshen(1);
+  assert.deepEqual(seen(), []);
+});
+
 test('an empty dataset whose removal cannot reach the coordinator serves on', async () => {
   cluster = await TestCluster.start(['a', 'b']);
   const owner = await cluster.create('photos');

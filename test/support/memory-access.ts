@@ -17,6 +17,8 @@ export class MemoryCatalog {
   readonly records = new Map<string, OwnershipRecord>();
   complete = true;
   missing: string[] = [];
+  /** What asking the coordinator brings. */
+  onFreshen: () => void = () => undefined;
   /** dataset → node that CreateBucket belongs to; default: whoever is asked. */
   readonly homes = new Map<string, string>();
 }
@@ -128,6 +130,10 @@ export class MemoryAccess implements DatasetAccess {
     this.#stores.delete(dataset);
     await store.close();
     await rm(this.#path(dataset), { recursive: true, force: true });
+  }
+
+  async freshen() {
+    this.catalog.onFreshen();
   }
 
   records() {

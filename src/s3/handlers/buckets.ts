@@ -27,10 +27,14 @@ const XML = { 'content-type': 'application/xml' };
 /** The region in which S3 takes a repeated CreateBucket of one's own bucket for a success. */
 const FORGIVING_REGION = 'us-east-1';
 
+/** What a node asks the coordinator before it lists buckets; when that takes longer, the list is as old as its catalog. */
+const FRESHEN_MS = 500;
+
 export async function listBuckets(context: HandlerContext): Promise<S3Response> {
   const { access, config } = context.services;
   const { identity } = context.request.auth;
   const { target } = context.request;
+  await access.freshen(FRESHEN_MS);
   const { records, complete, missing } = access.records();
   if (!complete) {
     const who = missing && missing.length > 0 ? ` Not heard from: ${missing.join(', ')}.` : '';

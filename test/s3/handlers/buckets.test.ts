@@ -155,6 +155,22 @@ test("ListBuckets shows a credential what it made; a rule that lets it make buck
   assert.ok(records.length > 0, 'CreateBucket tells who asked');
 });
 
+test('ListBuckets asks what has changed before it answers', async (t) => {
+  const elsewhere = bucketName('elsewhere');
+  const { catalog } = node.access;
+  await client.send(new CreateBucketCommand({ Bucket: elsewhere }));
+  const record = catalog.records.get(elsewhere);
+  assert.ok(record);
+  // As if another node had made it and this one had not heard of it yet.
+  catalog.records.delete(elsewhere);
+  catalog.onFreshen = () => catalog.records.set(elsewhere, record);
+  t.after(() => {
+    catalog.onFreshen = () => undefined;
+  });
+  const { Buckets = [] } = await client.send(new ListBucketsCommand({}));
+  assert.ok(Buckets.some(({ Name }) => Name === elsewhere));
+});
+
 test('ListBuckets says that it is not complete, and who is missing, instead of returning less', async (t) => {
   node.access.catalog.complete = false;
   node.access.catalog.missing = ['node-c'];
