@@ -9,6 +9,7 @@
 import type { Clock } from '../common/clock.ts';
 import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
+import { Rounds } from '../common/rounds.ts';
 import type { Credential } from '../config/types.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Coordinator, StoredCredential } from './coordinator.ts';
@@ -81,8 +82,7 @@ export class CredentialKeeper {
   readonly #deps: CredentialKeeperDeps;
   /** '' is the stamp of nothing, so null: never read. */
   #stamp: string | null = null;
-  #syncing: Promise<void> | null = null;
-  #again = false;
+  readonly #rounds = new Rounds(() => this.#round());
   /** Known in memory and not on disk yet. */
   readonly #unwritten = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
@@ -142,19 +142,7 @@ export class CredentialKeeper {
 
   /** Reads what has changed and tells what was lost. A call during a round makes one more follow. Errors: COORDINATOR_*. */
   sync(): Promise<void> {
-    if (this.#syncing) {
-      this.#again = true;
-      return this.#syncing;
-    }
-    this.#syncing = (async () => {
-      do {
-        this.#again = false;
-        await this.#round();
-      } while (this.#again);
-    })().finally(() => {
-      this.#syncing = null;
-    });
-    return this.#syncing;
+    return this.#rounds.run();
   }
 
   async #round(): Promise<void> {
@@ -348,7 +336,7 @@ export class CredentialKeeper {
     this.#closed = true;
     for (const stop of this.#unsubscribe) stop();
     if (this.#timer) clearTimeout(this.#timer);
-    await this.#syncing?.catch(() => undefined);
+    await this.#rounds.idle();
     await this.#write();
     await this.#deps.disk.close();
   }

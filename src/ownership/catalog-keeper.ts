@@ -8,6 +8,7 @@ import type { Coordinator, RecordPage } from '../cluster/coordinator.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from '../cluster/record.ts';
 import type { Clock } from '../common/clock.ts';
 import type { DurableMap } from '../common/durable-map.ts';
+import { Rounds } from '../common/rounds.ts';
 import type { Logger } from '../telemetry/log.ts';
 import {
   applyPage,
@@ -57,8 +58,7 @@ export class CatalogKeeper {
   /** When the last round that read everything began, on the monotonic clock. */
   #syncedMs = Number.NEGATIVE_INFINITY;
   #mapEpoch = 0;
-  #syncing: Promise<void> | null = null;
-  #again = false;
+  readonly #rounds = new Rounds(() => this.#round());
   #fromStart = false;
 
   constructor(deps: CatalogKeeperDeps) {
@@ -90,19 +90,7 @@ export class CatalogKeeper {
 
   /** Reads all changes. A call during a round makes one more round follow. Errors: those of the coordinator. */
   sync(): Promise<void> {
-    if (this.#syncing) {
-      this.#again = true;
-      return this.#syncing;
-    }
-    this.#syncing = (async () => {
-      do {
-        this.#again = false;
-        await this.#round();
-      } while (this.#again);
-    })().finally(() => {
-      this.#syncing = null;
-    });
-    return this.#syncing;
+    return this.#rounds.run();
   }
 
   async #round(): Promise<void> {
