@@ -11,8 +11,8 @@ import { credential, REGION } from './s3-client.ts';
 export interface Hop {
   readonly port: number;
   readonly access: MemoryAccess;
-  /** Makes a bucket at the owner that belongs to `admin`. */
-  create(bucket: string): Promise<void>;
+  /** Makes a bucket at the owner that belongs to `admin`; `documents` as the store keeps them. */
+  create(bucket: string, documents?: Record<string, unknown>): Promise<void>;
 }
 
 export async function s3Hop(): Promise<Hop> {
@@ -45,9 +45,9 @@ export async function s3Hop(): Promise<Hop> {
   return {
     port: pair.s3.address.port,
     access,
-    async create(bucket) {
+    async create(bucket, documents) {
       const owner = { id: admin.canonicalId, displayName: admin.displayName };
-      await access.create(bucket, { bucket: { owner, region: REGION } });
+      await access.create(bucket, { bucket: { owner, region: REGION }, ...documents });
     },
   };
 }

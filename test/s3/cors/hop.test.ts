@@ -1,62 +1,24 @@
 // CORS and forms through a node that does not own the bucket: a real hop between an entry's S3 listener and the owner's
 // peer listener. What the owner sets is what a browser sees.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Config } from '../../../src/config/types.ts';
+import { test } from 'node:test';
 import { corsDocument } from '../../../src/s3/cors/rules.ts';
-import { createS3Handler } from '../../../src/s3/listener.ts';
-import { silentLogger } from '../../../src/telemetry/log.ts';
-import { type Pair, startPair, systemClock } from '../../routing/pair.ts';
-import { directTransport, MemoryAccess, temporaryFolder } from '../../support/memory-access.ts';
-import { credential, REGION } from '../../support/s3-client.ts';
+import { credential } from '../../support/s3-client.ts';
+import { s3Hop } from '../../support/s3-hop.ts';
 import { formBody, signV4 } from '../forms/form-bodies.ts';
 
-const admin = credential('admin');
-const [secret = ''] = admin.secretKeys;
+const [secret = ''] = credential('admin').secretKeys;
 const origin = 'http://app.example';
 const bucket = 'hop-bucket';
-const folder = await temporaryFolder();
-const access = new MemoryAccess(folder.path, { self: 'owner' });
-let pair: Pair;
-let endpoint = '';
-
-before(async () => {
-  const config = {
-    cluster: { region: REGION, domains: [] },
-    credentials: [admin],
-    defaults: { objectOwnership: 'BucketOwnerEnforced' },
-  } as unknown as Config;
-  let handle: ReturnType<typeof createS3Handler> | null = null;
-  pair = await startPair({ owner: async (exchange) => handle?.(exchange) });
-  handle = createS3Handler({
-    config: () => config,
-    access,
-    self: 'owner',
-    forwarder: pair.forwarder,
-    transport: directTransport('owner', new Map()),
-    mapEpoch: () => 7,
-    metrics: pair.metrics,
-    log: silentLogger(),
-    clock: systemClock,
-  });
-  const rule = {
-    allowedOrigins: [origin],
-    allowedMethods: ['GET', 'POST'],
-    allowedHeaders: ['x-a'],
-    exposeHeaders: [],
-  };
-  await access.create(bucket, {
-    bucket: { owner: { id: admin.canonicalId, displayName: 'admin' }, region: REGION },
-    cors: corsDocument([rule as Parameters<typeof corsDocument>[0][number]]),
-  });
-  endpoint = `http://127.0.0.1:${pair.s3.address.port}/${bucket}`;
-});
-
-after(async () => {
-  await pair.close();
-  await access.close();
-  await folder.remove();
-});
+const rule = {
+  allowedOrigins: [origin],
+  allowedMethods: ['GET', 'POST'],
+  allowedHeaders: ['x-a'],
+  exposeHeaders: [],
+};
+const { port, access, create } = await s3Hop();
+await create(bucket, { cors: corsDocument([rule as Parameters<typeof corsDocument>[0][number]]) });
+const endpoint = `http://127.0.0.1:${port}/${bucket}`;
 
 function corsOf({ headers }: Response): (string | null)[] {
   return [headers.get('access-control-allow-origin'), headers.get('access-control-allow-methods'), headers.get('vary')];
