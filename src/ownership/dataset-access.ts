@@ -1,9 +1,8 @@
 // The seam that routing and S3 use (access.ts), over the runners of this node: where is it, let me in, make it, remove it.
 // Owns nothing but the throttle of hints to homes; every answer is from memory, except for creation and removal.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Coordinator } from '../cluster/coordinator.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
-import type { Clock } from '../common/clock.ts';
+import { type Clock, pause, type Timers } from '../common/clock.ts';
 import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import { isDatasetName, isStagingName } from '../dataset/names.ts';
@@ -22,6 +21,7 @@ export interface AccessDeps {
   readonly map: MapKeeper;
   readonly coordinator: Coordinator;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly storage: StorageWatch;
   readonly limits: OwnershipLimits;
   readonly find: (dataset: string) => DatasetRunner | undefined;
@@ -197,7 +197,7 @@ export class LocalAccess implements DatasetAccess {
     documents: Record<string, unknown>,
     { creator, versioning }: CreateOptions = {},
   ): Promise<OwnershipRecord> {
-    const { self, map, coordinator, clock, storage, newId } = this.#deps;
+    const { self, map, coordinator, clock, timers, storage, newId } = this.#deps;
     if (!isDatasetName(dataset) || isStagingName(dataset)) {
       throw new ZringError('DATASET_NAME_INVALID', `${dataset} cannot be a dataset`, { subject: dataset });
     }
@@ -213,7 +213,7 @@ export class LocalAccess implements DatasetAccess {
     }
     storage.check('write');
     const waitMs = map.settlesInMs(dataset);
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (waitMs > 0) await pause(timers, waitMs);
     const runner = this.#deps.runner(dataset);
     await this.#whenPutAway(runner);
     const id = newId();
@@ -234,10 +234,15 @@ export class LocalAccess implements DatasetAccess {
   }
 
   async freshen(withinMs: number): Promise<void> {
-    const late = new AbortController();
-    const reading = this.#deps.catalog.sync().catch(() => undefined);
-    await Promise.race([reading, delay(withinMs, undefined, { signal: late.signal }).catch(() => undefined)]);
-    late.abort();
+    const { catalog, timers } = this.#deps;
+    await new Promise<void>((resolve) => {
+      const callOff = timers.after(withinMs, resolve);
+      const done = () => {
+        callOff();
+        resolve();
+      };
+      catalog.sync().then(done, done);
+    });
   }
 
   records(): { records: readonly OwnershipRecord[]; complete: boolean } {

@@ -7,6 +7,7 @@
 //   in use      bodies stop at the quota less a reserve; the file system's own limit is the quota. Deletions write pages
 //               of the index, and a full dataset takes none (zfs-settings.ts): they live on the reserve, and where that is
 //               used up, or the quota was set below what is there, the file system's limit is moved up for them
+import { pause, type Timers } from '../common/clock.ts';
 import { ZringError } from '../common/errors.ts';
 import type {
   DatasetDriver,
@@ -33,6 +34,7 @@ export interface DatasetStorageDeps {
   readonly dataset: string;
   readonly driver: DatasetDriver;
   readonly logger: Logger;
+  readonly timers: Timers;
   readonly nowMs: () => number;
 }
 
@@ -71,7 +73,7 @@ export class DatasetStorage {
       dataset: deps.dataset,
       measure: () => this.#measure(),
       nowMs: deps.nowMs,
-      pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      pause: (ms) => pause(deps.timers, ms),
     });
   }
 

@@ -1,5 +1,6 @@
 // Effects of the ownership machine on the dataset itself: properties, store, seal, rename. Each returns its completion
 // event; a failure is an event too. Owns nothing; the runner calls it with nothing else at work on this dataset.
+import { pause } from '../common/clock.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
 import type { OpenStoreOptions, Store } from '../store/types.ts';
 import { copyProperties, formatState, parseCopy, setAsideName } from './copy-properties.ts';
@@ -102,10 +103,10 @@ async function createCopy(runner: DatasetRunner, copy: Copy, request: string): P
 }
 
 async function openStore(runner: DatasetRunner, effect: Effect & { do: 'open-store' }): Promise<Event> {
-  const { driver, clock, logger } = runner.deps;
+  const { driver, clock, logger, timers } = runner.deps;
   const { dataset } = runner;
   const { path, encryption } = await driver.open(dataset, { id: effect.id, readonly: false });
-  const storage = new DatasetStorage({ dataset, driver, logger, nowMs: () => clock.monotonicMs() }, encryption);
+  const storage = new DatasetStorage({ dataset, driver, logger, timers, nowMs: () => clock.monotonicMs() }, encryption);
   const options = {
     id: effect.id,
     term: effect.term,
@@ -203,7 +204,7 @@ async function moveAway(runner: DatasetRunner, effect: Effect & { do: 'move-away
 }
 
 async function remember(runner: DatasetRunner, effect: Effect & { do: 'remember' }): Promise<Event> {
-  const { catalog, logger, limits } = runner.deps;
+  const { catalog, logger, limits, timers } = runner.deps;
   for (;;) {
     try {
       await catalog.remember(effect.record);
@@ -211,7 +212,7 @@ async function remember(runner: DatasetRunner, effect: Effect & { do: 'remember'
     } catch (error) {
       // The tombstone is committed; there is no way but forward, and the gate stays closed until the disk takes it.
       logger.error({ err: error, dataset: runner.dataset }, 'the tombstone could not be stored; trying again');
-      await new Promise((resolve) => setTimeout(resolve, limits.tickMs));
+      await pause(timers, limits.tickMs);
     }
   }
 }

@@ -1,6 +1,6 @@
 // The gate of one dataset: who is inside now, and waiting until nobody is. Whether it is open is decided by the state
 // machine (gate-state.ts); this only counts. Owns the holds of requests in flight.
-import type { Clock } from '../common/clock.ts';
+import { type Clock, SYSTEM_TIMERS, type Timers } from '../common/clock.ts';
 
 export type EnterMode = 'read' | 'write' | 'delete';
 
@@ -13,11 +13,13 @@ export interface Hold {
 
 export class Gate {
   readonly #clock: Clock;
+  readonly #timers: Timers;
   readonly #holds = new Set<Hold>();
   #idleWaiters: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, timers: Timers = SYSTEM_TIMERS) {
     this.#clock = clock;
+    this.#timers = timers;
   }
 
   get inside(): number {
@@ -49,13 +51,13 @@ export class Gate {
     if (this.#holds.size === 0) return true;
     return new Promise((resolve) => {
       const wake = () => {
-        clearTimeout(timer);
+        callOff();
         resolve(true);
       };
-      const timer = setTimeout(() => {
+      const callOff = this.#timers.after(timeoutMs, () => {
         this.#idleWaiters = this.#idleWaiters.filter((waiter) => waiter !== wake);
         resolve(false);
-      }, timeoutMs);
+      });
       this.#idleWaiters.push(wake);
     });
   }

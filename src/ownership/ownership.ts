@@ -1,18 +1,21 @@
 // Ownership on one node, put together: catalog, map, lease, one machine per dataset, pulls, clean-up. Owns the runners and
 // the loops that drive them. `createOwnership` is the only door from outside; docs/OWNERSHIP.md is the map of the rest.
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { NodeInfo } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
+import { SYSTEM_TIMERS } from '../common/clock.ts';
 import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
 import type { PeerMethods } from '../common/peer.ts';
+import { SYSTEM_ENTROPY } from '../common/system-entropy.ts';
 import type { Config } from '../config/types.ts';
 import { createStore, openStore } from '../store/store.ts';
 import type { StorageDesk } from './access.ts';
 import { liveRecords } from './catalog.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
+import { closeInTime } from './closing.ts';
 import { LocalAccess } from './dataset-access.ts';
 import { FenceBook } from './fence-book.ts';
 import { isPullPhase, isQuiet } from './gate-state.ts';
@@ -44,7 +47,8 @@ const STATE_FILE = 'catalog';
 
 /** Errors: LOCKED, STORAGE_*, VERSION_UNSUPPORTED; an unreachable coordinator is not one. */
 export async function createOwnership(deps: OwnershipDeps): Promise<Ownership> {
-  const disk = await openDurableMap(join(await deps.driver.stateFolder(), STATE_FILE), { create: true });
+  const openDisk = deps.openDisk ?? ((folder) => openDurableMap(join(folder, STATE_FILE), { create: true }));
+  const disk = await openDisk(await deps.driver.stateFolder());
   const found = await takeStock(deps.driver, deps.logger);
   const node = new OwnershipNode(deps, disk, found);
   await node.start();
@@ -81,7 +85,8 @@ class OwnershipNode implements Ownership {
   constructor(deps: OwnershipDeps, disk: DurableMap, found: Found) {
     const { self, coordinator, driver, transport: peers, clock, logger, metrics } = deps;
     const limits: OwnershipLimits = { ...OWNERSHIP_LIMITS, ...deps.limits };
-    const salt = () => randomBytes(6).toString('hex');
+    const { timers = SYSTEM_TIMERS, entropy = SYSTEM_ENTROPY } = deps;
+    const salt = () => entropy.hex(6);
     const runners = () => this.#runners.values();
     this.#deps = deps;
     this.#limits = limits;
@@ -90,7 +95,7 @@ class OwnershipNode implements Ownership {
     this.#config = deps.config;
     this.#startedMs = clock.wallMs();
     this.#instance = deps.instance ?? randomUUID();
-    this.#loops = new Loops(logger, deps.manual ?? false);
+    this.#loops = new Loops(logger, deps.manual ?? false, timers, entropy);
     this.#catalog = new CatalogKeeper({
       node: self,
       coordinator,
@@ -113,7 +118,7 @@ class OwnershipNode implements Ownership {
       onChange: () => this.#mapChanged(),
     });
     this.#storage = new StorageWatch(driver, config);
-    this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs());
+    this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs(), timers);
     const cluster = deps.config.cluster.name;
     this.#puller = new Puller({
       self,
@@ -158,6 +163,7 @@ class OwnershipNode implements Ownership {
       coordinator,
       peers,
       clock,
+      timers,
       logger,
       limits,
       catalog,
@@ -175,6 +181,7 @@ class OwnershipNode implements Ownership {
       map: this.#map,
       coordinator,
       clock,
+      timers,
       storage: this.#storage,
       limits,
       find: (dataset) => this.#runners.get(dataset),
@@ -183,7 +190,7 @@ class OwnershipNode implements Ownership {
       mayServe: () => !this.#lease.state().taken,
       onTouched: (dataset) => this.#touch(dataset),
       onAway: (dataset, home) => this.#poke(dataset, home),
-      newId: () => randomBytes(16).toString('hex'),
+      newId: () => entropy.hex(16),
       onGateWait: (seconds) => metrics?.gateWait.observe(seconds),
     });
     this.storage = createStorageDesk({ access: this.access, find: (dataset) => this.#runners.get(dataset) });
@@ -453,29 +460,12 @@ class OwnershipNode implements Ownership {
     this.#stopping = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     for (const runner of this.#runners.values()) runner.dispatch({ on: 'cancel-pull' });
-    await Promise.all([...this.#runners.values()].map((runner) => this.#closeRunner(runner)));
+    await Promise.all([...this.#runners.values()].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
     await this.#loops.stop();
     await this.#lease.stop();
     for (const runner of this.#runners.values()) runner.kill();
     await this.#disk.close();
     logger.info('ownership stopped');
-  }
-
-  /** Waits for requests and for a step under way, then closes the store; what does not end in time is cut. */
-  async #closeRunner(runner: DatasetRunner): Promise<void> {
-    const { clock, logger } = this.#deps;
-    const endMs = clock.monotonicMs() + this.#limits.stopGraceMs;
-    const leftMs = () => endMs - clock.monotonicMs();
-    await runner.gate.drained(Math.max(0, leftMs()));
-    if (runner.gate.inside > 0) {
-      runner.fence();
-      runner.gate.abortAll(new ZringError('SHUTTING_DOWN', 'this node is stopping'));
-    }
-    while (leftMs() > 0 && (runner.busy || runner.state.openTerm !== null)) {
-      if (runner.state.phase.at === 'idle' && runner.state.openTerm) runner.dispatch({ on: 'close' });
-      else await runner.changed(Math.min(leftMs(), 1_000));
-    }
-    if (runner.store) logger.warn({ dataset: runner.dataset }, 'the store could not be closed in time');
   }
 
   async kill(): Promise<void> {

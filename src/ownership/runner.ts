@@ -5,7 +5,7 @@
 // machine waits for ends in exactly one completion event, whatever happens.
 import type { CasResult, Coordinator } from '../cluster/coordinator.ts';
 import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
-import type { Clock } from '../common/clock.ts';
+import type { Clock, Timers } from '../common/clock.ts';
 import { ZringError } from '../common/errors.ts';
 import type { PeerTransport } from '../common/peer.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
@@ -38,6 +38,7 @@ export interface RunnerDeps {
   readonly coordinator: Coordinator;
   readonly peers: PeerTransport;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly logger: Logger;
   readonly limits: OwnershipLimits;
   readonly catalog: CatalogKeeper;
@@ -80,7 +81,7 @@ export class DatasetRunner {
   constructor(deps: RunnerDeps, dataset: string, copy: Copy | null) {
     this.deps = deps;
     this.dataset = dataset;
-    this.gate = new Gate(deps.clock);
+    this.gate = new Gate(deps.clock, deps.timers);
     const entry = deps.catalog.entry(dataset);
     this.#state = recover(deps.self, dataset, copy, deps.fences.of([copy?.id, entry?.record.id]), {
       record: entry?.record ?? null,
@@ -215,13 +216,13 @@ export class DatasetRunner {
   changed(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const wake = () => {
-        clearTimeout(timer);
+        callOff();
         resolve(true);
       };
-      const timer = setTimeout(() => {
+      const callOff = this.deps.timers.after(timeoutMs, () => {
         this.#watchers = this.#watchers.filter((watcher) => watcher !== wake);
         resolve(false);
-      }, timeoutMs);
+      });
       this.#watchers.push(wake);
     });
   }

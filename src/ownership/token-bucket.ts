@@ -1,5 +1,6 @@
 // A cap on bytes per second for a stream, shared by all streams of one bucket, with back pressure. Time is the caller's.
 import { Transform, type TransformCallback } from 'node:stream';
+import { SYSTEM_TIMERS, type Timers } from '../common/clock.ts';
 
 /** Bytes that may pass at once after a pause: a tenth of a second's worth, at least this. */
 const BURST_BYTES_MIN = 64 * 1024;
@@ -8,10 +9,12 @@ export class TokenBucket {
   #bytesPerSecond: number | null;
   #nextMs = 0;
   readonly #nowMs: () => number;
+  readonly #timers: Timers;
 
-  constructor(bytesPerSecond: number | null, nowMs: () => number) {
+  constructor(bytesPerSecond: number | null, nowMs: () => number, timers: Timers = SYSTEM_TIMERS) {
     this.#bytesPerSecond = bytesPerSecond;
     this.#nowMs = nowMs;
+    this.#timers = timers;
   }
 
   setRate(bytesPerSecond: number | null): void {
@@ -40,7 +43,7 @@ export class TokenBucket {
           done(null, chunk);
         };
         if (waitMs < 1) pass();
-        else setTimeout(pass, waitMs);
+        else this.#timers.after(waitMs, pass);
       },
     });
   }

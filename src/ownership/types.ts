@@ -2,7 +2,8 @@
 import type { Coordinator } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
-import type { Clock } from '../common/clock.ts';
+import type { Clock, Entropy, Timers } from '../common/clock.ts';
+import type { DurableMap } from '../common/durable-map.ts';
 import type { ZringError } from '../common/errors.ts';
 import type { PeerMethods, PeerTransport } from '../common/peer.ts';
 import type { Config } from '../config/types.ts';
@@ -28,8 +29,12 @@ export interface OwnershipDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics?: Metrics;
-  /** Tests: other stores, smaller limits, no timers (then `round` drives). */
+  /** Tests and simulators: other stores, time, chance and disk; smaller limits; no timers (`manual`: then `round` drives). */
   readonly stores?: StoreFactory;
+  readonly timers?: Timers;
+  readonly entropy?: Entropy;
+  /** Default: an LMDB file in the driver's state folder, which is given. */
+  readonly openDisk?: (folder: string) => Promise<DurableMap>;
   readonly limits?: Partial<OwnershipLimits>;
   readonly manual?: boolean;
 }
