@@ -171,15 +171,14 @@ export function markReported(catalog: Catalog, state: CoordinatorState): Catalog
 export type Presence = 'present' | 'absent' | 'unknown';
 
 /**
- * Does the dataset exist? Only the home may tell a client *absent*, from a tombstone or a complete catalog, and only
- * while what it knows is fresh: another node may have created it since.
+ * Does the dataset exist? Only the home may tell a client *absent*, from a complete catalog, and only while what it knows
+ * is fresh: another node may have created it since. A tombstone alone proves nothing: a dump that came back may hold the
+ * one of an earlier dataset of this name, made again since by an owner that has not reported yet.
  */
 export function presence(catalog: Catalog, dataset: string, fresh: boolean): Presence {
   const entry = catalog.entries.get(dataset);
   if (entry && entry.record.phase !== 'deleted') return 'present';
-  if (!fresh) return 'unknown';
-  if (entry && !entry.behind && isTombstone(entry.record)) return 'absent';
-  return catalog.complete ? 'absent' : 'unknown';
+  return fresh && catalog.complete ? 'absent' : 'unknown';
 }
 
 export function liveRecords(catalog: Catalog): OwnershipRecord[] {

@@ -1,9 +1,9 @@
 // Pure: how a dataset begins (made at its home, registered by compare-and-set) and ends (tombstone at its owner).
 // Both need the coordinator; an unknown outcome is read back until it is known. Entered from transitions.ts only.
 import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
-import { nextTerm } from '../common/term.ts';
-import { isVoid, recordOf } from './publication.ts';
-import type { Copy, CopyState, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
+import { compareTerms, nextTerm } from '../common/term.ts';
+import { recordOf } from './publication.ts';
+import type { Copy, CopyState, Effect, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
 import { absorb, answer, decline, IDLE, stay } from './steps.ts';
 
 type At<K extends Phase['at']> = Phase & { at: K };
@@ -62,9 +62,10 @@ function tick(state: CopyState): Step {
     const next: Phase = { at: 'resolving', request: null, ground: '', tries: 0, waiting: false };
     return stay({ ...state, phase: next }, { do: 'read-record' });
   }
-  if (copy?.deleting)
-    return stay({ ...state, phase: { at: 'burying', request: null, waiting: false } }, { do: 'read-record' });
-  return stay(state);
+  if (!copy?.deleting) return stay(state);
+  // The tombstone is known here: only the putting away is left, and the name may be another dataset's by now.
+  if (state.buried) return putAway(state, copy);
+  return stay({ ...state, phase: { at: 'burying', request: null, waiting: false } }, { do: 'read-record' });
 }
 
 // --- creation -----------------------------------------------------------------------------------------------------
@@ -91,6 +92,11 @@ function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
   const current = event.tagged?.record ?? null;
   const tag = event.tagged?.tag ?? null;
   const seen = absorb(state, event.tagged);
+  if (state.copy) {
+    // Left by a pull that was given up while this began.
+    const busy = decline(request, 'DATASET_BUSY', `a copy of ${state.dataset} stands here`);
+    return stay({ ...seen, phase: IDLE }, ...busy);
+  }
   if (current && current.phase !== 'deleted') {
     return stay({ ...seen, phase: IDLE }, ...decline(request, 'DATASET_EXISTS', `${state.dataset} exists`, current));
   }
@@ -170,11 +176,12 @@ function resolved(state: CopyState, phase: At<'resolving'>, event: Event, limits
   const tag = event.tagged?.tag ?? null;
   const seen = absorb(state, event.tagged);
   const ours = current?.id === state.copy.id;
-  if (ours && current && !isVoid(current) && current.phase !== 'deleted') {
-    return stay(
-      { ...seen, phase: { at: 'confirming', request, ground: phase.ground || event.ground } },
-      { do: 'read-record' },
-    );
+  if (ours && current && current.phase !== 'deleted') {
+    // Written once more, as it stands: an attempt to take it back may still be on its way, from an earlier life too. With
+    // its tag used up that one fails; landing on a dataset in use, it would make it look deleted.
+    const ground = phase.ground || event.ground;
+    const next: Phase = { at: 'registering', request, ground, tries: phase.tries + 1 };
+    return stay({ ...seen, phase: next }, { do: 'cas', tag, next: current });
   }
   if (ours || (current && current.phase !== 'deleted')) {
     return discard(seen, request, 'DATASET_BUSY', `${state.dataset} could not be created`);
@@ -227,8 +234,10 @@ function confirmed(state: CopyState, phase: At<'confirming'>, event: Event): Ste
       { do: 'persist', copy: { ...state.copy, role: 'owner' } },
     );
   }
-  // Not so: take the record back.
-  const voided: OwnershipRecord = { ...current, phase: 'deleted', target: null, term: { n: 0, node: state.self } };
+  // Not so: take the record back, to where the name's terms stood before (they never go back, across its datasets too):
+  // at 0 it is void; above that there was a tombstone, and every dataset of this name that lives is above it.
+  const floor = { n: state.copy.term.n - 1, node: state.self };
+  const voided: OwnershipRecord = { ...current, phase: 'deleted', target: null, term: floor };
   return stay({ ...seen, phase: again, publishing: true }, { do: 'publish', tag, next: voided });
 }
 
@@ -280,8 +289,13 @@ function emptied(state: CopyState, phase: At<'emptying'>, event: Event): Step {
 function bury(state: CopyState, request: string | null): Step {
   const { copy } = state;
   if (!copy) return stay(state);
+  const next = tombstoneOf(state, copy);
+  return stay({ ...state, phase: { at: 'burying', request, waiting: false } }, { do: 'cas', tag: state.tag, next });
+}
+
+function tombstoneOf(state: CopyState, copy: Copy): OwnershipRecord {
   const known = recordOf(state, copy.id) ?? firstRecord(state, copy);
-  const next: OwnershipRecord = {
+  return {
     ...known,
     owner: state.self,
     term: copy.term.n >= known.term.n ? copy.term : known.term,
@@ -289,7 +303,10 @@ function bury(state: CopyState, request: string | null): Step {
     target: null,
     inSync: [state.self],
   };
-  return stay({ ...state, phase: { at: 'burying', request, waiting: false } }, { do: 'cas', tag: state.tag, next });
+}
+
+function isAbove(record: OwnershipRecord, copy: Copy): boolean {
+  return compareTerms(record.term, copy.term) > 0;
 }
 
 function buried(state: CopyState, phase: At<'burying'>, event: Event): Step {
@@ -319,6 +336,16 @@ function buried(state: CopyState, phase: At<'burying'>, event: Event): Step {
         : null;
   const seen = absorb(state, tagged);
   if (tagged?.record.id === copy.id && tagged.record.phase === 'deleted') return entomb(seen, tagged.record, request);
+  if (tagged && tagged.record.id !== copy.id && tagged.record.term.n >= copy.term.n) {
+    // Another dataset has the name, which our tombstone made free: it got there, though its reply did not. That record is
+    // the other's, alive or dead.
+    return entomb(seen, tombstoneOf(seen, copy), request);
+  }
+  if (tagged?.record.id === copy.id && tagged.record.owner !== state.self && isAbove(tagged.record, copy)) {
+    // Somebody else owns it at a higher term: what was proven empty here is not what clients see. Back, and deposed.
+    const message = `${state.dataset} is owned by ${tagged.record.owner}`;
+    return unmark(seen, copy, request, { code: 'NOT_OWNER', message });
+  }
   // It did not get there, or somebody changed the record meanwhile. The dataset was proven empty and its gate has not
   // opened since, so the removal goes on, whoever waits: going back would race with the call that may still be on its way.
   return bury(seen, request);
@@ -338,11 +365,11 @@ function entomb(state: CopyState, record: OwnershipRecord, request: string | nul
 function entombed(state: CopyState, phase: At<'entombing'>, event: Event): Step {
   const { copy } = state;
   if (event.on !== 'remembered' || !copy) return stay(state);
-  const done = answer(phase.request, null);
-  if (state.openTerm) return stay({ ...state, phase: { at: 'fencing' } }, ...done, { do: 'fence' });
-  return stay({ ...state, phase: { at: 'moving-away', how: 'deleted' } }, ...done, {
-    do: 'move-away',
-    copy,
-    how: 'deleted',
-  });
+  return putAway(state, copy, ...answer(phase.request, null));
+}
+
+function putAway(state: CopyState, copy: Copy, ...first: Effect[]): Step {
+  if (state.openTerm) return stay({ ...state, phase: { at: 'fencing' } }, ...first, { do: 'fence' });
+  const phase: Phase = { at: 'moving-away', how: 'deleted' };
+  return stay({ ...state, phase }, ...first, { do: 'move-away', copy, how: 'deleted' });
 }

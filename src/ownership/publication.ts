@@ -61,7 +61,7 @@ export function planPublication(
     if (copy.term.n > current.term.n) return { kind: 'put', next: ownerRecord(self, dataset, copy, current) };
     return { kind: 'conflict', reason: `the record names another dataset of this name (id ${current.id})` };
   }
-  if (current.phase === 'deleted') return { kind: 'deposed', reason: `dataset id ${copy.id} has a tombstone` };
+  if (isTombstone(current)) return { kind: 'deposed', reason: `dataset id ${copy.id} has a tombstone` };
   if (current.owner === self) {
     return order > 0 ? { kind: 'put', next: ownerRecord(self, dataset, copy, current) } : { kind: 'current' };
   }

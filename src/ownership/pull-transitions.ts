@@ -5,7 +5,7 @@
 // its promise can never be adopted, whatever calls are still on their way.
 import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
-import { raisedTerm } from './publication.ts';
+import { isVoid, raisedTerm } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
 import { absorb, answer, IDLE, stay, warn } from './steps.ts';
 
@@ -26,7 +26,9 @@ export function stepPull(state: CopyState, event: Event, limits: MachineLimits):
   }
   switch (phase.at) {
     case 'claiming':
-      return claimed(state, phase, event);
+      return event.on === 'cas-done' || event.on === 'coordinator-failed'
+        ? claimed(state, phase, event)
+        : staleCompletion(state, event);
     case 'copying':
       return copied(state, phase, event);
     case 'announcing':
@@ -56,9 +58,12 @@ export function stepPull(state: CopyState, event: Event, limits: MachineLimits):
   }
 }
 
+/** Nothing of these is at work on the disk, so what a cancelled pull left there is what stands there. */
+const OFF_DISK: readonly Phase['at'][] = ['idle', 'checking', 'claiming', 'copying'];
+
 /** A pull that was cancelled still brings the copy it left. */
 function staleCompletion(state: CopyState, event: Event): Step {
-  if ((event.on === 'pulled' || event.on === 'pull-failed') && event.run === state.run && state.phase.at === 'idle') {
+  if ((event.on === 'pulled' || event.on === 'pull-failed') && OFF_DISK.includes(state.phase.at)) {
     return stay({ ...state, copy: event.copy });
   }
   return stay(state);
@@ -101,7 +106,8 @@ function claimed(state: CopyState, phase: At<'claiming'>, event: Event): Step {
 }
 
 function copied(state: CopyState, phase: At<'copying'>, event: Event): Step {
-  if ((event.on !== 'pulled' && event.on !== 'pull-failed') || event.run !== phase.run) return stay(state);
+  if (event.on !== 'pulled' && event.on !== 'pull-failed') return stay(state);
+  if (event.run !== phase.run) return staleCompletion(state, event);
   const next: CopyState = { ...state, copy: event.copy };
   if (event.on === 'pull-failed') return giveUp(next, event.failure);
   return announce(next, phase);
@@ -161,12 +167,13 @@ function asked(state: CopyState, phase: At<'asking'>, event: Event): Step {
   const { promise } = event;
   if (promise.to !== state.self) return giveUp(state, { code: 'PEER_PROTOCOL', message: 'promised to another node' });
   if (!mayAdopt(state, phase.id, promise.term.n)) {
-    // We refused this promise earlier; its owner has not heard yet, or has not resumed. Say it again.
-    const { step, tell } = {
-      step: giveUp(state, { code: 'TERM_REFUSED', message: 'this promise was refused' }),
-      tell: promise.term.n,
-    };
-    return stay(step.state, ...step.effects, { do: 'tell', to: phase.source, what: 'refused', id: phase.id, n: tell });
+    const { n } = promise.term;
+    const given = giveUp(state, { code: 'TERM_REFUSED', message: 'this promise was refused' });
+    // A later promise was decided here: whoever still holds this one is far behind, and its question is answered *taken*.
+    if (state.fences[phase.id]?.n !== n) return given;
+    // We refused this promise earlier; its owner has not heard yet, or has not resumed. Say it again, from the disk: what
+    // memory calls refused may be a write that failed, and after a crash this node would adopt what it said no to.
+    return refuse(given.state, phase.id, n, null, phase.source, ...given.effects);
   }
   const source = { node: phase.source, term: promise.term, snapshot: promise.snapshot, guid: promise.guid };
   return stay(
@@ -238,6 +245,9 @@ function committed(state: CopyState, phase: At<'committing'>, event: Event): Ste
     if (record.owner === state.self && compareTerms(record.term, copy.term) === 0) return adopt(seen, copy);
     if (compareTerms(record.term, copy.term) < 0) return commit(seen);
   }
+  // What a restored dump holds of this name: an older dataset, or a creation that was taken back. The owner publishes over
+  // these too; a copy whose promise is adopted has no owner any more who would.
+  if (record.id === copy.id ? isVoid(record) : record.term.n < copy.term.n) return commit(seen);
   // A higher term, a tombstone or another dataset: nothing that this protocol does leads here. Stay out, say so.
   return stay(
     { ...seen, phase: IDLE },
@@ -297,7 +307,8 @@ function refuse(
   ...also: Effect[]
 ): Step {
   const fence = { n, verdict: 'refused' as const };
-  const phase: Phase = state.phase.at === 'finishing' ? IDLE : state.phase;
+  const isThis = state.phase.at === 'finishing' && state.phase.id === id && state.phase.source.term.n === n;
+  const phase: Phase = isThis ? IDLE : state.phase;
   // The intention binds at once: an adoption must not overtake it.
   return stay(
     { ...state, phase, fences: { ...state.fences, [id]: fence } },

@@ -174,7 +174,9 @@ function published(state: CopyState, result: (Event & { on: 'published' })['resu
 }
 
 function fenceStored(state: CopyState, event: Event & { on: 'fence-stored' }): Step {
-  const next = { ...state, fences: { ...state.fences, [event.id]: event.fence } };
+  // Two writes may be on their way: a later intention is not forgotten because an earlier one has arrived.
+  const later = (state.fences[event.id]?.n ?? 0) > event.fence.n;
+  const next = later ? state : { ...state, fences: { ...state.fences, [event.id]: event.fence } };
   if (event.fence.verdict === 'adopted') return stepPull(next, event, MACHINE_LIMITS);
   const effects: Effect[] = [];
   if (event.request) effects.push({ do: 'answer', request: event.request, answer: { ok: true, value: 'refused' } });

@@ -112,13 +112,14 @@ test('what is believed after something else was heard', () => {
   }
 });
 
-test('absence: a fresh tombstone of this life, or a fresh and complete catalog', () => {
+test('absence: a fresh and complete catalog, whatever tombstone is in sight', () => {
   const tomb = record({ phase: 'deleted' });
   const cases: [string, Catalog, boolean, string][] = [
     ['alive', learn(base, [record(), 't']), true, 'present'],
     ['alive, stale', learn(base, [record(), 't']), false, 'present'],
-    ['tombstone', learn(base, [tomb, 't']), true, 'absent'],
-    ['tombstone, stale', learn(base, [tomb, 't']), false, 'unknown'],
+    ['tombstone, complete', { ...learn(base, [tomb, 't']), complete: true }, true, 'absent'],
+    ['tombstone, perhaps out of an old dump', learn(base, [tomb, 't']), true, 'unknown'],
+    ['tombstone, stale', { ...learn(base, [tomb, 't']), complete: true }, false, 'unknown'],
     ['tombstone of an earlier life', enterIncarnation(learn(base, [tomb, 't']), 'i2'), true, 'unknown'],
     ['void', learn(base, [record({ phase: 'deleted', term: { n: 0, node: 'a' } }), 't']), true, 'unknown'],
     ['never heard of', base, true, 'unknown'],
@@ -170,6 +171,7 @@ test('what an owner copy means for the record', () => {
     ['another dataset, lower', copy, false, record({ id: id('2'), term: { n: 1, node: 'b' } }), 'put'],
     ['another dataset, same number', copy, false, record({ id: id('2'), term: { n: 3, node: 'b' } }), 'conflict'],
     ['another dataset, higher', copy, false, record({ id: id('2'), term: { n: 4, node: 'b' } }), 'conflict'],
+    ['my creation, taken back too late', copy, false, record({ phase: 'deleted', term: { n: 0, node: 'a' } }), 'put'],
     ['a void', copy, false, record({ id: id('2'), phase: 'deleted', term: { n: 0, node: 'b' } }), 'put'],
   ];
   for (const [what, here, buried, current, expected] of kinds)

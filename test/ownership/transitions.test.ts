@@ -239,7 +239,9 @@ test('a refused promise is never adopted: not when answered late, not when found
   );
   assert.deepEqual(asking.effects, [{ do: 'ask-drain', to: 'a', id: ID }]);
   const late = run(asking.state, { on: 'drain-answered', promise });
-  assert.ok(late.effects.some((effect) => effect.do === 'tell' && effect.what === 'refused'));
+  const fence = { do: 'store-fence', id: ID, fence: { n: 3, verdict: 'refused' }, request: null, tell: 'a' };
+  assert.ok(late.effects.some((effect) => effect.do === 'store-fence' && effect.tell === 'a'));
+  assert.deepEqual(late.effects[0], fence, 'told from the disk, once it is there');
   assert.equal(late.state.phase.at, 'idle');
   const found = run(start({ self: 'b', copy: prepared, record: draining, fences }), { on: 'tick' });
   assert.deepEqual(found.effects, [{ do: 'persist', copy: { ...prepared, role: 'receiving', source: null } }]);
@@ -421,7 +423,7 @@ test('creation: nothing without completeness; taken back when the coordinator fo
   assert.deepEqual((voided.effects[0] as { next: OwnershipRecord }).next, {
     ...first,
     phase: 'deleted',
-    term: { n: 0, node: 'a' },
+    term: { n: 8, node: 'a' },
   });
 });
 
