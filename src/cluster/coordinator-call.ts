@@ -46,7 +46,8 @@ export function coordinatorOver(port: CallPort): Coordinator {
     markReported: (node, incarnation) => port.call('markReported', node, incarnation),
     readMap: () => port.call('readMap'),
     commitMap: (expectedEpoch, map) => port.call('commitMap', expectedEpoch, map),
-    acquireLease: (node, instance, ttlMs, info) => port.call('acquireLease', node, instance, ttlMs, info),
+    acquireLease: (node, instance, ttlMs, info, disk) =>
+      port.call('acquireLease', node, instance, ttlMs, info, disk ?? null),
     releaseLease: (node, instance) => port.call('releaseLease', node, instance),
     leases: () => port.call('leases'),
     readRecord: (dataset) => port.call('readRecord', dataset),

@@ -8,6 +8,7 @@ import { ZringError } from '../common/errors.ts';
 import type {
   CasResult,
   CoordinatorState,
+  DiskMark,
   Hint,
   Lease,
   LeaseResult,
@@ -17,13 +18,13 @@ import type {
 } from './coordinator.ts';
 import { type Call, CHANGES_PAGE_MAX } from './coordinator-call.ts';
 import { CredentialShelf, isOffer } from './credential-shelf.ts';
-import { isCount, isName, isNodeId } from './fields.ts';
+import { isCount, isDiskMark, isName, isNodeId } from './fields.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 
 /**
- * Keys on disk: `meta`, `map`, `lease/<node>`, `record/<dataset>`, `credentials` (the stamp), `credential/<access key>`. The
- * version in `meta` covers them all.
+ * Keys on disk: `meta`, `map`, `lease/<node>`, `disk/<node>`, `record/<dataset>`, `credentials` (the stamp),
+ * `credential/<access key>`. The version in `meta` covers them all.
  */
 export const COORDINATOR_FORMAT_VERSION = 1;
 
@@ -61,12 +62,18 @@ interface StoredLease {
   readonly expiresMs: number;
 }
 
+/** The highest mark heard, and who said it. */
+interface StoredDisk extends DiskMark {
+  readonly instance: string;
+}
+
 export class StateMachine {
   readonly #deps: StateDeps;
   #meta: Meta;
   #map: ClusterMap | null = null;
   readonly #records = new Map<string, StoredRecord>();
   readonly #leases = new Map<string, StoredLease>();
+  readonly #disks = new Map<string, StoredDisk>();
   readonly #credentials: CredentialShelf;
   /** Datasets by the counter of their last change; an entry is stale when its record carries another counter. */
   #log: { readonly counter: number; readonly dataset: string }[] = [];
@@ -93,6 +100,8 @@ export class StateMachine {
       const lease = parseStored(text, key) as Omit<StoredLease, 'expiresMs'>;
       this.#leases.set(key.slice('lease/'.length), { ...lease, expiresMs: now + lease.ttlMs });
     }
+    for (const [key, text] of disk.entries('disk/'))
+      this.#disks.set(key.slice('disk/'.length), parseStored(text, key) as StoredDisk);
     for (const [key, text] of disk.entries('record/')) {
       const dataset = key.slice('record/'.length);
       const stored = parseStored(text, key) as StoredRecord;
@@ -179,19 +188,36 @@ export class StateMachine {
     this.#map = parseMap(text);
     this.#changes.push({ key: 'map', value: text });
     this.#hints.push({ kind: 'map' });
+    const members = new Set(this.#map.nodes.map((node) => node.id));
+    // Whoever left the map owned nothing: another machine of its name begins anew.
+    for (const node of this.#disks.keys()) if (!members.has(node)) this.#forgetDisk(node);
     this.#decideComplete();
     return { ok: true, value: this.#map };
   }
 
-  #acquireLease(node: string, instance: string, ttlMs: number, info: NodeInfo): LeaseResult {
-    require(isNodeId(node) && isName(instance) && isCount(ttlMs), 'lease');
+  #acquireLease(
+    node: string,
+    instance: string,
+    ttlMs: number,
+    info: NodeInfo,
+    disk: DiskMark | null = null,
+  ): LeaseResult {
+    require(isNodeId(node) && isName(instance) && isCount(ttlMs) && (disk === null || isDiskMark(disk)), 'lease');
     const now = this.#deps.monotonicMs();
     const held = this.#leases.get(node);
+    const known = this.#disks.get(node);
+    if (disk && known && wentBack(known, disk, instance)) return anotherDisk(known);
     if (held && held.instance !== instance && held.expiresMs > now) {
       return { ok: false, holder: held.instance, remainingMs: held.expiresMs - now };
     }
+    if (disk && known && disk.id !== known.id) return anotherDisk(known);
+    if (disk) {
+      const stored: StoredDisk = { id: disk.id, mark: disk.mark, instance };
+      this.#disks.set(node, stored);
+      this.#put(`disk/${node}`, stored);
+    }
     this.#leases.set(node, { instance, ttlMs, info, expiresMs: now + ttlMs });
-    // A renewal changes nothing that a restart must know: it restarts the term anyway. So renewals cost no flush.
+    // Nothing of a renewal but the disk's mark must be known after a restart, which restarts the term anyway.
     if (held?.instance !== instance || held.ttlMs !== ttlMs) this.#put(`lease/${node}`, { instance, ttlMs, info });
     return { ok: true };
   }
@@ -199,6 +225,11 @@ export class StateMachine {
   #releaseLease(node: string, instance: string): null {
     if (this.#leases.get(node)?.instance === instance) this.#dropLease(node);
     return null;
+  }
+
+  #forgetDisk(node: string): void {
+    this.#disks.delete(node);
+    this.#changes.push({ key: `disk/${node}`, value: null });
   }
 
   #listLeases(): readonly Lease[] {
@@ -281,6 +312,15 @@ export class StateMachine {
   #put(key: string, value: unknown): void {
     this.#changes.push({ key, value: JSON.stringify(value) });
   }
+}
+
+function anotherDisk({ id, mark }: StoredDisk): LeaseResult {
+  return { ok: false, known: { id, mark } };
+}
+
+function wentBack(known: StoredDisk, disk: DiskMark, instance: string): boolean {
+  if (known.id !== disk.id) return false;
+  return disk.mark < known.mark || (disk.mark === known.mark && instance !== known.instance);
 }
 
 /** What came over a socket is checked here, where it would do harm. */

@@ -52,10 +52,26 @@ export interface MoveInfo {
   readonly bytesPerSecond: number;
 }
 
+/**
+ * What a node's disk says of itself with each lease: who it is, and how far it is. The mark grows, durably, before it is
+ * said, so a disk that says no more than was heard of it has gone back in time: a snapshot, an image or an old device.
+ */
+export interface DiskMark {
+  /** Random, made once with the node's state. */
+  readonly id: string;
+  /** From 1. */
+  readonly mark: number;
+}
+
 export type LeaseResult =
   | { readonly ok: true }
   /** Another instance holds it for this much longer. */
-  | { readonly ok: false; readonly holder: string; readonly remainingMs: number };
+  | { readonly ok: false; readonly holder: string; readonly remainingMs: number }
+  /**
+   * The node is known with this disk: another one, or the same and further than the caller's. Nothing has changed. A lower
+   * mark is refused always, an equal one unless it comes from the instance that said it.
+   */
+  | { readonly ok: false; readonly known: DiskMark };
 
 export interface RecordPage {
   readonly state: CoordinatorState;
@@ -99,7 +115,17 @@ export interface Coordinator {
   /** Commits when the stored epoch is `expectedEpoch` (0 = none) and map.epoch is greater. Errors: COORDINATOR_CORRUPT for a map that nobody could read back. */
   commitMap(expectedEpoch: number, map: ClusterMap): Promise<CasResult<ClusterMap>>;
 
-  acquireLease(node: string, instance: string, ttlMs: number, info: NodeInfo): Promise<LeaseResult>;
+  /**
+   * `disk`: kept as the highest heard of this node, beyond the lease's end, until the node leaves the map. Absent or null
+   * proves nothing and changes nothing. A lease that another instance holds is told before another disk is.
+   */
+  acquireLease(
+    node: string,
+    instance: string,
+    ttlMs: number,
+    info: NodeInfo,
+    disk?: DiskMark | null,
+  ): Promise<LeaseResult>;
   releaseLease(node: string, instance: string): Promise<void>;
   leases(): Promise<readonly Lease[]>;
 

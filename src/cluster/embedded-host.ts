@@ -3,7 +3,7 @@
 // changes are flushed together, and only then does anybody hear an answer, so nothing is known that a crash could take back.
 //
 // Crash points: before the flush nothing was answered (callers: outcome unknown); after it everything is on disk. Leases are
-// stored when taken, not when renewed, and start a full term anew in the next host.
+// stored when taken, not when renewed, and start a full term anew in the next host; marks of disks with every renewal.
 import { randomUUID } from 'node:crypto';
 import { unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';

@@ -64,7 +64,8 @@ const METHODS: Record<CallMethod, number> = {
   markReported: 2,
   readMap: 0,
   commitMap: 2,
-  acquireLease: 4,
+  // The disk's mark was not said by earlier releases.
+  acquireLease: 5,
   releaseLease: 2,
   leases: 0,
   readRecord: 1,
@@ -80,7 +81,9 @@ export function parseCallLine(message: unknown): CallLine | null {
   if (!Number.isSafeInteger(id) || typeof call !== 'object' || call === null) return null;
   const { method, args } = call as Partial<Call>;
   if (typeof method !== 'string' || !Object.hasOwn(METHODS, method)) return null;
-  if (!Array.isArray(args) || args.length !== METHODS[method]) return null;
+  if (!Array.isArray(args)) return null;
+  const optional = method === 'acquireLease' ? 1 : 0;
+  if (args.length > METHODS[method] || args.length < METHODS[method] - optional) return null;
   return { id: id as number, call };
 }
 

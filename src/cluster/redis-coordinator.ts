@@ -10,6 +10,7 @@ import type {
   Coordinator,
   CoordinatorState,
   CredentialPage,
+  DiskMark,
   Hint,
   Lease,
   LeaseResult,
@@ -20,7 +21,7 @@ import type {
 import { CHANGES_PAGE_MAX, isRead } from './coordinator-call.ts';
 import { newerFormat } from './coordinator-state.ts';
 import { isOffer } from './credential-shelf.ts';
-import { isCount, isName, isNodeId } from './fields.ts';
+import { isCount, isDiskMark, isName, isNodeId } from './fields.ts';
 import { Listeners } from './listeners.ts';
 import { type ClusterMap, parseMap, serializeMap } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
@@ -137,11 +138,20 @@ class RedisCoordinator implements Coordinator {
     return done === 1 ? { ok: true, value: parseMap(text) } : { ok: false, current: mapOf(current) };
   }
 
-  async acquireLease(node: string, instance: string, ttlMs: number, info: NodeInfo): Promise<LeaseResult> {
-    assert(isNodeId(node) && isName(instance) && isCount(ttlMs), 'lease');
-    const reply = await this.#run('acquireLease', node, instance, ttlMs, JSON.stringify(info));
-    const [done, holder, remaining] = reply as [number, string, string];
-    return done === 1 ? { ok: true } : { ok: false, holder, remainingMs: Number(remaining) };
+  async acquireLease(
+    node: string,
+    instance: string,
+    ttlMs: number,
+    info: NodeInfo,
+    disk: DiskMark | null = null,
+  ): Promise<LeaseResult> {
+    assert(isNodeId(node) && isName(instance) && isCount(ttlMs) && (disk === null || isDiskMark(disk)), 'lease');
+    const said = disk ? [disk.id, disk.mark] : ['', 0];
+    const reply = await this.#run('acquireLease', node, instance, ttlMs, JSON.stringify(info), ...said);
+    const [done, one, two] = reply as [number, string, string];
+    if (done === 1) return { ok: true };
+    if (done === 2) return { ok: false, known: { id: one, mark: Number(two) } };
+    return { ok: false, holder: one, remainingMs: Number(two) };
   }
 
   async releaseLease(node: string, instance: string): Promise<void> {

@@ -9,12 +9,13 @@
 //   changes   sorted set: dataset by the counter of its last change
 //   reported  set of node ids
 //   credentials  hash: access key -> "<revision> <text>"; " stamp" -> the stamp, lost with them and never without them
+//   disks     hash: node -> "<disk id> <mark> <instance>"; outlives leases and incarnations
 //   hints     pub/sub channel: "map", "record <dataset>" or "credentials"
 // Numbers go back as text: Lua rounds what it returns as a number. Texts of maps and records are never decoded in Lua.
 
 export const SCRIPT_FORMAT_VERSION = 1;
 
-const KEY_NAMES = ['meta', 'map', 'leases', 'records', 'changes', 'reported', 'credentials'] as const;
+const KEY_NAMES = ['meta', 'map', 'leases', 'records', 'changes', 'reported', 'credentials', 'disks'] as const;
 
 export function scriptKeys(cluster: string): readonly string[] {
   return KEY_NAMES.map((name) => `{zring:${cluster}}:${name}`);
@@ -29,8 +30,8 @@ export function hintChannel(cluster: string): string {
 // into a void that others would take for the old life. Records that are not as many as counted were evicted in part or
 // deleted by hand: what is left proves nothing, so they go, and the nodes report again in a new incarnation.
 const PRELUDE = `
-local META, MAP, LEASES, RECORDS, CHANGES, REPORTED, CREDENTIALS =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local META, MAP, LEASES, RECORDS, CHANGES, REPORTED, CREDENTIALS, DISKS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local call = redis.call
 local meta = call('HMGET', META, 'version', 'incarnation', 'counter', 'count')
 if meta[1] and tonumber(meta[1]) > tonumber(ARGV[2]) then
@@ -91,18 +92,34 @@ if tonumber(epoch) ~= tonumber(ARGV[4]) or tonumber(ARGV[5]) <= tonumber(epoch) 
   return {0, call('HGET', MAP, 'text')}
 end
 call('HSET', MAP, 'epoch', ARGV[5], 'text', ARGV[6], 'nodes', ARGV[7])
+local members = {}
+for _, node in ipairs(cjson.decode(ARGV[7])) do members[node] = true end
+for _, node in ipairs(call('HKEYS', DISKS)) do
+  if not members[node] then call('HDEL', DISKS, node) end
+end
 decide_complete()
 call('PUBLISH', ARGV[3], 'map')
 return {1}`,
 
-  // node, instance, ttl, info
+  // node, instance, ttl, info, disk id or '', mark. Marks fit a Lua number: they count renewals.
   acquireLease: `
 local now = now_ms()
+local known = ARGV[8] ~= '' and call('HGET', DISKS, ARGV[4])
+local id, mark, by
+if known then
+  id, mark, by = string.match(known, '^(%S+) (%d+) (%S+)$')
+  local said = tonumber(ARGV[9])
+  if id == ARGV[8] and (said < tonumber(mark) or (said == tonumber(mark) and by ~= ARGV[5])) then
+    return {2, id, mark}
+  end
+end
 local held = call('HGET', LEASES, ARGV[4])
 if held then
   local expires, instance = string.match(held, '^(%d+) (%S+) ')
   if instance ~= ARGV[5] and tonumber(expires) > now then return {0, instance, text_of(tonumber(expires) - now)} end
 end
+if known and id ~= ARGV[8] then return {2, id, mark} end
+if ARGV[8] ~= '' then call('HSET', DISKS, ARGV[4], ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. ARGV[5]) end
 call('HSET', LEASES, ARGV[4], text_of(now + tonumber(ARGV[6])) .. ' ' .. ARGV[5] .. ' ' .. ARGV[7])
 return {1}`,
 

@@ -201,7 +201,7 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
     test('lease: held by one instance, renewed, shown, released', async () => {
       assert.deepEqual(await a.acquireLease('l1', 'one', 60_000, infoOf(1)), { ok: true });
       const refused = await b.acquireLease('l1', 'two', 60_000, infoOf(2));
-      assert.ok(!refused.ok && refused.holder === 'one');
+      assert.ok(!refused.ok && 'holder' in refused && refused.holder === 'one');
       assert.ok(refused.remainingMs > 0 && refused.remainingMs <= 60_000);
       assert.deepEqual(await a.acquireLease('l1', 'one', 90_000, infoOf(3)), { ok: true });
       const lease = (await b.leases()).find((entry) => entry.node === 'l1');
@@ -223,7 +223,7 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       // 20 ms: two clocks with millisecond resolution, in two processes.
       assert.ok(performance.now() - startedMs >= ttlMs - 20);
       const refused = await a.acquireLease('l2', 'one', ttlMs, infoOf(1));
-      assert.ok(!refused.ok && refused.holder === 'two');
+      assert.ok(!refused.ok && 'holder' in refused && refused.holder === 'two');
       await a.acquireLease('l3', 'one', 50, infoOf(1));
       while ((await b.leases()).some((entry) => entry.node === 'l3')) await tick();
     });
@@ -233,6 +233,67 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
         range(100).map((i) => (i % 2 ? a : b).acquireLease('l4', `instance-${i}`, 60_000, infoOf(i))),
       );
       assert.equal(results.filter((result) => result.ok).length, 1);
+    });
+
+    test('disk: a mark that is not above what was heard is refused, beyond the lease too', async () => {
+      const said = (mark: number, id = DISK) => ({ id, mark });
+      const take = (instance: string, disk?: { id: string; mark: number }) =>
+        a.acquireLease('d1', instance, 60_000, infoOf(1), disk);
+      const known = (mark: number, id = DISK) => ({ ok: false, known: { id, mark } });
+      assert.deepEqual(await take('one', said(7)), { ok: true });
+      assert.deepEqual(await take('one', said(8)), { ok: true });
+      // The flush of the next mark failed; the same process may say the last one again, another may not.
+      assert.deepEqual(await take('one', said(8)), { ok: true });
+      assert.deepEqual(await take('one', said(7)), known(8));
+      assert.deepEqual(await take('two', said(8)), known(8));
+      const refused = await take('two', said(9));
+      assert.ok(!refused.ok && 'holder' in refused && refused.holder === 'one');
+      await b.releaseLease('d1', 'one');
+      assert.deepEqual(await b.acquireLease('d1', 'two', 60_000, infoOf(1), said(8)), known(8));
+      assert.ok(!(await b.leases()).some((lease) => lease.node === 'd1'));
+      assert.deepEqual(await take('two', said(9)), { ok: true });
+      // A release that says nothing of its disk changes nothing of what is known.
+      assert.deepEqual(await take('two'), { ok: true });
+      await b.releaseLease('d1', 'two');
+      assert.deepEqual(await take('three', said(9)), known(9));
+      assert.deepEqual(await take('three', said(1_000_000)), { ok: true });
+      assert.deepEqual(await take('three', said(999_999)), known(1_000_000));
+    });
+
+    test('disk: another one is told from an old one; a lease that is held comes first', async () => {
+      const other = 'f'.repeat(32);
+      const take = (instance: string, disk: { id: string; mark: number }) =>
+        b.acquireLease('d2', instance, 60_000, infoOf(1), disk);
+      assert.deepEqual(await take('one', { id: DISK, mark: 5 }), { ok: true });
+      const held = await take('two', { id: other, mark: 50 });
+      assert.ok(!held.ok && 'holder' in held && held.holder === 'one');
+      await b.releaseLease('d2', 'one');
+      assert.deepEqual(await take('two', { id: other, mark: 50 }), { ok: false, known: { id: DISK, mark: 5 } });
+      assert.deepEqual(await take('one', { id: DISK, mark: 6 }), { ok: true });
+    });
+
+    test('disk: of 50 instances on one disk one is served', async () => {
+      const results = await Promise.all(
+        range(50).map((i) =>
+          (i % 2 ? a : b).acquireLease('d3', `instance-${i}`, 60_000, infoOf(i), { id: DISK, mark: 1 }),
+        ),
+      );
+      assert.equal(results.filter((result) => result.ok).length, 1);
+    });
+
+    test('disk: forgotten with the node, when it leaves the map', async () => {
+      const epoch = (await a.readMap())?.epoch ?? 0;
+      const before = (await a.readMap())?.nodes.map((node) => node.id) ?? [];
+      await a.commitMap(epoch, mapOf(epoch + 1, [...before, 'd4']));
+      assert.deepEqual(await a.acquireLease('d4', 'one', 60_000, infoOf(1), { id: DISK, mark: 5 }), { ok: true });
+      await a.releaseLease('d4', 'one');
+      await a.commitMap(epoch + 1, mapOf(epoch + 2, [...before, 'd4']));
+      const stays = await a.acquireLease('d4', 'two', 60_000, infoOf(1), { id: 'f'.repeat(32), mark: 1 });
+      assert.deepEqual(stays, { ok: false, known: { id: DISK, mark: 5 } });
+      await a.commitMap(epoch + 2, mapOf(epoch + 3, before));
+      assert.deepEqual(await a.acquireLease('d4', 'two', 60_000, infoOf(1), { id: 'f'.repeat(32), mark: 1 }), {
+        ok: true,
+      });
     });
 
     test('complete once every node of the map has reported, and then for good', async () => {
@@ -285,6 +346,7 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
     test('while it is down every call fails as never made; all is there when it is back', async () => {
       const before = await a.changesSince(0, 10_000);
       const map = await a.readMap();
+      assert.ok((await a.acquireLease('d5', 'one', 60_000, infoOf(1), { id: DISK, mark: 3 })).ok);
       const lost = [availability(a, false), availability(b, false)];
       await harness.stop();
       await Promise.all(lost);
@@ -307,6 +369,8 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       await Promise.all(found);
       assert.deepEqual(await b.changesSince(0, 10_000), before);
       assert.deepEqual(await a.readMap(), map);
+      const old = await a.acquireLease('d5', 'two', 60_000, infoOf(1), { id: DISK, mark: 3 });
+      assert.deepEqual(old, { ok: false, known: { id: DISK, mark: 3 } });
       assert.equal((await a.casRecord('down', null, recordOf('down', 'a'))).ok, true);
     });
 
@@ -362,6 +426,8 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
     });
   });
 }
+
+const DISK = '0123456789abcdef'.repeat(2);
 
 export function mapOf(epoch: number, ids: readonly string[]): ClusterMap {
   return {
