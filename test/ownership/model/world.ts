@@ -19,6 +19,7 @@ import { gateOf, mayCommit } from '../../../src/ownership/gate-state.ts';
 import { planPublication } from '../../../src/ownership/publication.ts';
 import type { Copy, CopyState, Effect, Event, Fence } from '../../../src/ownership/state.ts';
 import { recover, step } from '../../../src/ownership/transitions.ts';
+import { checkStep } from './conditions.ts';
 
 export const DATASET = 'photos';
 
@@ -60,7 +61,16 @@ interface Request {
   kind: 'drain' | 'refuse' | 'create' | 'remove';
 }
 
+export interface Taken {
+  readonly before: CopyState;
+  readonly event: Event;
+  readonly after: CopyState;
+  readonly effects: readonly Effect[];
+}
+
 export class World {
+  /** Sees every step, after its conditions were checked. */
+  onStep: ((taken: Taken) => void) | null = null;
   readonly nodes: Node[];
   readonly trace: string[] = [];
   coordinator = {
@@ -136,7 +146,10 @@ export class World {
   dispatch(node: Node, event: Event): undefined {
     if (!node.up) return;
     const buried = node.state.copy !== null && node.disk.catalog.tombstones.has(node.state.copy.id);
-    const { state, effects } = step({ ...node.state, buried }, event, this.now);
+    const before = { ...node.state, buried };
+    const { state, effects } = step(before, event, this.now);
+    checkStep(before, event, state, effects);
+    this.onStep?.({ before, event, after: state, effects });
     this.trace.push(
       `${node.id} ${event.on} ${brief(event)} -> ${state.phase.at} ${state.copy?.role ?? '-'} [${effects.map((e) => e.do).join(' ')}]`,
     );
