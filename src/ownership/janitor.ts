@@ -7,6 +7,8 @@ import type { PeerTransport } from '../common/peer.ts';
 import { compareTerms, parseTerm } from '../common/term.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { DELETED_PREFIX, RECEIVING_PREFIX, receivingName } from './copy-properties.ts';
+import { isPullPhase } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { METHODS, readDescription } from './peer-messages.ts';
 import type { DatasetRunner } from './runner.ts';
@@ -55,6 +57,7 @@ export class Janitor {
   }
 
   async #round(): Promise<void> {
+    await this.#findLeftovers();
     await this.#destroyLeftovers();
     for (const runner of this.#deps.runners()) {
       try {
@@ -66,9 +69,37 @@ export class Janitor {
     }
   }
 
+  /**
+   * What was renamed to be destroyed while nobody heard of it (the command failed after it took effect), and first copies
+   * that no pull works on any more. Neither was ever written here, or it was proven to be needed no more.
+   */
+  async #findLeftovers(): Promise<void> {
+    const { driver, logger } = this.#deps;
+    try {
+      for (const { name } of await driver.list()) {
+        if (name.startsWith(DELETED_PREFIX) || this.#isAbandoned(name)) this.#leftovers.add(name);
+      }
+    } catch (error) {
+      logger.debug({ err: error }, 'the pool could not be listed');
+    }
+  }
+
+  #isAbandoned(name: string): boolean {
+    if (!name.startsWith(RECEIVING_PREFIX)) return false;
+    for (const { state } of this.#deps.runners()) {
+      if (isPullPhase(state) && 'id' in state.phase && receivingName(state.phase.id) === name) return false;
+    }
+    return true;
+  }
+
   async #destroyLeftovers(): Promise<void> {
     const { driver, logger } = this.#deps;
     for (const name of [...this.#leftovers]) {
+      // A pull has begun meanwhile; it clears the place itself.
+      if (name.startsWith(RECEIVING_PREFIX) && !this.#isAbandoned(name)) {
+        this.#leftovers.delete(name);
+        continue;
+      }
       try {
         await driver.destroy(name);
         this.#leftovers.delete(name);

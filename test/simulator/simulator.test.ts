@@ -1,0 +1,35 @@
+// A slice of what `npm run simulate` does for a night: whole clusters under faults, and that one seed is one history.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { PROFILES } from './nemesis.ts';
+import { runSeed } from './world.ts';
+
+const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 120);
+const FIRST_SEED = Number(process.env.ZRING_SIMULATOR_SEED ?? Math.floor(Math.random() * 1e9));
+
+for (const [name, profile] of Object.entries(PROFILES)) {
+  test(`simulated clusters: ${name}, from seed ${FIRST_SEED}`, async () => {
+    const totals: Record<string, number> = {};
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+      const result = await runSeed(seed, name, profile);
+      for (const [what, count] of Object.entries(result.counts)) totals[what] = (totals[what] ?? 0) + count;
+      const replay = `npm run simulate -- --first ${seed} --seeds 1 --profile ${name}`;
+      assert.equal(result.failure, null, `${replay}\n${result.failure}\n${result.trace.slice(-40).join('\n')}`);
+    }
+    // The clusters must have done something under what was done to them, or nothing is shown.
+    assert((totals.acknowledged ?? 0) > SEEDS * 10, JSON.stringify(totals));
+    assert((totals.opening ?? 0) > SEEDS * 3, JSON.stringify(totals));
+    for (const fault of Object.keys(profile.faults)) {
+      assert((totals[`fault ${fault}`] ?? 0) > 0, `${fault} was never done: ${JSON.stringify(totals)}`);
+    }
+  });
+}
+
+test('one seed is one history', async () => {
+  for (const [name, profile] of Object.entries(PROFILES)) {
+    const first = await runSeed(FIRST_SEED, name, profile);
+    const second = await runSeed(FIRST_SEED, name, profile);
+    assert.equal(second.steps, first.steps);
+    assert.equal(second.fingerprint, first.fingerprint, 'the same history, word for word');
+  }
+});

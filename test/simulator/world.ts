@@ -1,0 +1,268 @@
+// A whole simulated cluster: nodes, network, coordinator, clients, and the faults that are done to them. One seed is one
+// history. Owns everything; `run` lives through one of them and says how it went.
+import type { Config } from '../../src/config/types.ts';
+import type { OwnershipLimits } from '../../src/ownership/limits.ts';
+import { Clients } from './clients.ts';
+import { SimCoordinator } from './coordinator.ts';
+import type { Content } from './disk.ts';
+import type { DriverFaults } from './driver.ts';
+import { Nemesis, type Profile } from './nemesis.ts';
+import { SimNetwork } from './network.ts';
+import { SimNode } from './node.ts';
+import { Random } from './random.ts';
+import { Scheduler } from './scheduler.ts';
+import { Truth } from './truth.ts';
+
+const NAMES = ['a', 'b', 'c', 'd', 'e'];
+const TRACE_MAX = 4_000;
+/** Within this time, after the last fault, everything is where it belongs. */
+const SETTLE_MS = 15 * 60_000;
+const STEPS_MAX = 400_000;
+
+/** Production's limits, but for what would only make histories longer. */
+const LIMITS: Partial<OwnershipLimits> = { janitorMs: 20_000, pageRecords: 3, openStoresMax: 3 };
+
+export interface RunResult {
+  readonly seed: number;
+  readonly profile: string;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly failure: string | null;
+  readonly trace: readonly string[];
+  /** Of the whole history: two runs of one seed are equal. */
+  readonly fingerprint: number;
+}
+
+export class World {
+  readonly random: Random;
+  readonly scheduler = new Scheduler();
+  readonly network: SimNetwork;
+  readonly coordinator: SimCoordinator;
+  readonly truth: Truth;
+  readonly nodes: readonly SimNode[];
+  readonly clients: Clients;
+  readonly driverFaults: DriverFaults = { fail: 0 };
+  readonly counts: Record<string, number> = {};
+  readonly trace: string[] = [];
+  fingerprint = 0;
+  members: string[];
+  draining = new Set<string>();
+  revision = 1;
+  /** Nodes that still have the configuration file of before. */
+  readonly #oldConfigs = new Map<string, Config>();
+  readonly #mode: 'lazy' | 'background';
+
+  constructor(seed: number, profile: Profile) {
+    const random = new Random(seed);
+    this.random = random;
+    const count = (what: string) => this.count(what);
+    this.truth = new Truth(
+      () => this.scheduler.steps,
+      count,
+      (line) => this.note(line),
+    );
+    this.network = new SimNetwork(this.scheduler, random, count);
+    this.coordinator = new SimCoordinator(this.scheduler, random, count);
+    this.#mode = random.chance(0.5) ? 'lazy' : 'background';
+    const size = random.whole(2, profile.nodesMax);
+    this.members = NAMES.slice(0, size);
+    const streams = new Map<string, Content | null>();
+    const { scheduler, network, coordinator, truth, driverFaults } = this;
+    const shared = { scheduler, random, network, coordinator, truth, streams, driverFaults, limits: LIMITS, count };
+    this.nodes = NAMES.slice(0, Math.min(NAMES.length, size + 1)).map(
+      (id) => new SimNode(id, { ...shared, config: () => this.#oldConfigs.get(id) ?? this.config() }),
+    );
+    const buckets = Array.from({ length: random.whole(1, profile.bucketsMax) }, (_, i) => `bucket-${i}`);
+    this.clients = new Clients(this, buckets);
+  }
+
+  count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  note(line: string): void {
+    const text = `${this.scheduler.nowMs.toFixed(1)} #${this.scheduler.steps} ${line}`;
+    for (let i = 0; i < text.length; i++) this.fingerprint = (Math.imul(this.fingerprint, 31) + text.charCodeAt(i)) | 0;
+    this.trace.push(text);
+    if (this.trace.length > TRACE_MAX) this.trace.splice(0, TRACE_MAX / 2);
+  }
+
+  node(id: string): SimNode {
+    const node = this.nodes.find((candidate) => candidate.id === id);
+    if (!node) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  memberNodes(): SimNode[] {
+    return this.members.map((id) => this.node(id));
+  }
+
+  config(): Config {
+    const address = { host: '127.0.0.1', port: 1 };
+    return {
+      path: '/zring.yaml',
+      cluster: {
+        name: 'sim',
+        revision: this.revision,
+        secrets: ['secret'],
+        credentialKeys: [],
+        coordinator: { kind: 'embedded', folder: '/nowhere' },
+        copies: 1,
+        leaseMs: 10_000,
+        region: 'us-east-1',
+        domains: [],
+      },
+      nodes: this.members.map((id) => ({
+        id,
+        zone: id,
+        weight: 1,
+        state: this.draining.has(id) ? ('draining' as const) : ('up' as const),
+        storage: { kind: 'dir' as const, location: `/${id}` },
+        s3: address,
+        peer: address,
+        admin: address,
+        listen: { s3: address, peer: address, admin: address },
+      })),
+      credentials: [],
+      tls: { s3: null, peer: null, admin: null },
+      storage: { minFreePercent: 0, minFreeBytes: 0 },
+      rebalance: { mode: this.#mode, concurrency: 4, bandwidthBytesPerSecond: null },
+      defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
+      retention: { priorCopyMs: 40_000 },
+      log: { level: 'info' },
+      mapContentHash: `${this.members.join()} ${[...this.draining].join()}`.replace(/[^a-z0-9]/g, '-').padEnd(64, '0'),
+    };
+  }
+
+  /** A new file: some nodes read it now, the others keep the old one for a while. */
+  reconfigure(members: readonly string[], draining: readonly string[], lateMs: number): void {
+    const old = this.config();
+    for (const node of this.nodes) if (!this.#oldConfigs.has(node.id)) this.#oldConfigs.set(node.id, old);
+    this.members = [...members];
+    this.draining = new Set(draining);
+    this.revision++;
+    this.note(`revision ${this.revision}: ${members.join()} draining ${draining.join()}`);
+    for (const node of this.nodes) {
+      this.scheduler.after(this.random.between(0, lateMs), () => {
+        this.#oldConfigs.delete(node.id);
+        const config = this.config();
+        node.process.run(() => void node.ownership?.applyConfig(config));
+      });
+    }
+  }
+
+  #watch(): void {
+    for (const node of this.nodes) {
+      const epoch = node.ownership?.epoch() ?? 0;
+      if (epoch === 0) continue;
+      if (epoch < node.epoch) this.truth.fail(`I4: ${node.id} went from epoch ${node.epoch} to ${epoch}`);
+      node.epoch = epoch;
+    }
+    const { violation } = this.truth;
+    if (violation) throw violation;
+    if (this.scheduler.steps > STEPS_MAX) throw new Error(`more than ${STEPS_MAX} steps: something never rests`);
+  }
+
+  // --- one history ------------------------------------------------------------------------------------------------
+
+  async run(profile: Profile): Promise<void> {
+    this.scheduler.onStep = () => this.#watch();
+    for (const node of this.memberNodes()) node.start();
+    await this.scheduler.runUntil(() => this.memberNodes().every((node) => node.ready), 60_000);
+    this.clients.start(profile.clientsPerBucket, { removing: profile.removing });
+    const nemesis = new Nemesis(this, profile);
+    await this.scheduler.runFor(5_000);
+    const untilMs = this.scheduler.nowMs + profile.faultMs;
+    while (this.scheduler.nowMs < untilMs) {
+      nemesis.strike();
+      await this.scheduler.runFor(this.random.between(0, 2 * profile.strikeEveryMs));
+    }
+    await this.#settle(nemesis);
+  }
+
+  async #settle(nemesis: Nemesis): Promise<void> {
+    this.note('--- faults end');
+    nemesis.heal();
+    this.clients.freeze();
+    const settled = await this.scheduler.runUntil(() => this.#unsettled() === null, SETTLE_MS);
+    if (!settled) this.truth.fail(`liveness: ${this.#unsettled()}`);
+    this.clients.stop();
+    await this.scheduler.runUntil(() => this.clients.idle, 60_000);
+    let read = false;
+    let failed: unknown = null;
+    this.clients.readAll().then(
+      () => {
+        read = true;
+      },
+      (error: unknown) => {
+        failed = error;
+      },
+    );
+    const done = await this.scheduler.runUntil(() => read || failed !== null, 10 * 60_000);
+    if (failed) throw failed;
+    if (!done) this.truth.fail('liveness: the last reading does not end');
+    if (this.truth.violation) throw this.truth.violation;
+  }
+
+  /** Why it has not settled yet, or null. */
+  #unsettled(): string | null {
+    for (const node of this.memberNodes()) {
+      if (!node.ready) return `${node.id} is not ready (${String(node.startFailure)})`;
+      const status = node.ownership?.status();
+      if (status?.lease.taken) return `the lease of ${node.id} is another's`;
+      if (!status?.catalog.complete) return `the catalog of ${node.id} is not complete`;
+      if (status.map?.revision !== this.revision) return `${node.id} follows revision ${status.map?.revision}`;
+    }
+    for (const bucket of this.clients.buckets) {
+      if (bucket.existsSince === null) continue;
+      const homes = new Set(this.memberNodes().map((node) => node.ownership?.home(bucket.name)));
+      const [home] = homes;
+      if (homes.size !== 1 || !home) return `nodes disagree on the home of ${bucket.name}`;
+      const where = this.node(home).ownership?.access.locate(bucket.name);
+      if (where?.kind !== 'local') return `${bucket.name} is not at its home ${home}: ${JSON.stringify(where)}`;
+    }
+    return this.#leftovers();
+  }
+
+  #leftovers(): string | null {
+    for (const node of this.memberNodes()) {
+      for (const dataset of node.disk.datasets.values()) {
+        const { name, snapshots } = dataset;
+        if (name.startsWith('_recv-') || name.startsWith('_deleted-')) return `${name} is left on ${node.id}`;
+        if (!name.startsWith('_deposed-') && snapshots.length > 8)
+          return `${name} on ${node.id} has ${snapshots.length} snapshots`;
+      }
+    }
+    return null;
+  }
+}
+
+export async function runSeed(seed: number, profileName: string, profile: Profile): Promise<RunResult> {
+  const world = new World(seed, profile);
+  let failure: string | null = null;
+  const unhandled = (error: unknown) => {
+    failure ??= `unhandled: ${error instanceof Error ? error.stack : String(error)}`;
+  };
+  process.on('unhandledRejection', unhandled);
+  try {
+    await world.run(profile);
+  } catch (error) {
+    failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  } finally {
+    process.off('unhandledRejection', unhandled);
+  }
+  // Nobody goes on in a world that is over.
+  for (const node of world.nodes) node.crash();
+  const { counts, trace, fingerprint, scheduler } = world;
+  return {
+    seed,
+    profile: profileName,
+    steps: scheduler.steps,
+    virtualMs: scheduler.nowMs,
+    counts,
+    failure,
+    trace,
+    fingerprint,
+  };
+}
