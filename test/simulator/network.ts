@@ -122,7 +122,10 @@ export class SimNetwork {
   ): void {
     const target = this.#listeners.get(to);
     // The machine is there, nobody listens: the refusal comes back at once.
-    if (!target?.process.alive) return this.#send(to, from.node, () => giveUp('refused'));
+    if (!target?.process.alive) {
+      this.#send(to, from.node, () => giveUp('refused'));
+      return;
+    }
     target.process.run(() => {
       const reply = (answer: Answer) => {
         if (!target.process.alive) this.#send(to, from.node, () => giveUp('reset'));
