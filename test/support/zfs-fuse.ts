@@ -17,6 +17,8 @@ export interface ZfsNamespaceOptions {
   readonly sizeMiB: number;
   /** LMDB keys what it may keep unflushed by the boot id: nodes of a test that crash on their own need their own. */
   readonly bootId?: string | true;
+  /** A network of its own too, with nothing in it but a loopback that is up; the caller lays cables to `pid`. */
+  readonly network?: true;
 }
 
 export interface ZfsNamespace {
@@ -49,7 +51,7 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
   const { dir, sizeMiB } = options;
   const pools = typeof options.poolName === 'string' ? [options.poolName] : options.poolName;
   const bootId = options.bootId === true ? randomUUID() : (options.bootId ?? null);
-  const anchor = await startAnchor(dir, bootId);
+  const anchor = await startAnchor(dir, bootId, options.network === true);
   const pid = anchor.pid as number;
   let daemon: ChildProcess | null = null;
 
@@ -64,6 +66,7 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
       'nsenter',
       [
         `--mount=/proc/${pid}/ns/mnt`,
+        ...(options.network ? [`--net=/proc/${pid}/ns/net`] : []),
         `--wd=${spawnOptions.cwd ?? process.cwd()}`,
         '--',
         ...DIES_WITH_US,
@@ -141,20 +144,20 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
 }
 
 /** A process that holds the namespace and says when its mounts are there. */
-async function startAnchor(dir: string, bootId: string | null): Promise<ChildProcess> {
+async function startAnchor(dir: string, bootId: string | null, network: boolean): Promise<ChildProcess> {
   const bootFile = join(dir, 'boot-id');
   if (bootId !== null) await fs.writeFile(bootFile, `${bootId}\n`);
   const script = [
     'set -e',
     'for d in /var/run/zfs /var/lib/zfs /var/lock/zfs; do mkdir -p $d; mount -t tmpfs -o mode=700 tmpfs $d; done',
     ...(bootId === null ? [] : ['mount --bind "$1" /proc/sys/kernel/random/boot_id']),
+    ...(network ? ['ip link set lo up'] : []),
     'echo ready',
     // Ends when the test does, whatever ends that: its standard input closes.
     'exec cat',
   ].join('\n');
-  const anchor = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script, 'sh', bootFile], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const own = ['-m', '--propagation', 'private', ...(network ? ['-n'] : [])];
+  const anchor = spawn('unshare', [...own, 'sh', '-c', script, 'sh', bootFile], { stdio: ['pipe', 'pipe', 'pipe'] });
   let errors = '';
   anchor.stderr?.on('data', (chunk) => {
     errors += chunk;

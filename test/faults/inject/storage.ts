@@ -1,0 +1,122 @@
+// Faults of the storage: the daemon dies (a power cut), the pool fills up, a dataset turns read-only, the pool hangs, the
+// disk is an old one. Heals what it broke before it returns.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Lab } from '../lab/lab.ts';
+import type { LabNode } from '../lab/node.ts';
+import type { Fault } from '../plan.ts';
+import { fired, type Injection, type InjectionContext, missed, PATIENCE_MS, READY_MS } from './injection.ts';
+
+type StorageFault = Extract<Fault, { kind: 'power-cut' | 'disk-full' | 'dataset-readonly' | 'pool-hang' | 'old-disk' }>;
+
+export async function injectStorage(fault: StorageFault, context: InjectionContext): Promise<Injection> {
+  const { lab } = context;
+  switch (fault.kind) {
+    case 'power-cut':
+      return powerCut(lab, lab.nodeAt(fault.node), fault);
+    case 'disk-full':
+      return diskFull(lab.nodeAt(fault.node), fault);
+    case 'dataset-readonly':
+      return datasetReadonly(fault, context);
+    case 'pool-hang': {
+      const node = lab.nodeAt(fault.node);
+      node.namespace.signalDaemon('SIGSTOP');
+      await delay(fault.forMs);
+      node.namespace.signalDaemon('SIGCONT');
+      return fired({ poolHangs: 1 }, `${node.id} ${fault.forMs} ms`);
+    }
+    case 'old-disk':
+      return oldDisk(lab, lab.nodeAt(fault.node), fault);
+  }
+}
+
+async function powerCut(lab: Lab, node: LabNode, fault: Extract<Fault, { kind: 'power-cut' }>): Promise<Injection> {
+  const release = fault.withNode ? node.hold() : () => {};
+  let killed = false;
+  try {
+    // The storage first: what the node does in its last moments has nowhere to go.
+    const off = node.powerOff();
+    if (fault.withNode) killed = await node.kill();
+    await off;
+    await delay(fault.downMs);
+    await node.powerOn();
+  } finally {
+    release();
+  }
+  if (fault.awaitReady) await lab.until(READY_MS, async () => (await lab.admin.ready(node.ip)) || null);
+  return fired({ powerCuts: 1, ...(killed && { nodeKills: 1 }) }, `${node.id}${killed ? ' with its node' : ''}`);
+}
+
+/** A reservation of somebody else takes the space: for all others the pool is full, down to what is left. */
+async function diskFull(node: LabNode, fault: Extract<Fault, { kind: 'disk-full' }>): Promise<Injection> {
+  const filler = `${node.pool}/filler`;
+  await node.zfs('create', '-o', 'mountpoint=none', filler).catch(() => {});
+  const available = Number(await node.zfs('get', '-Hp', '-o', 'value', 'available', node.pool));
+  const bytes = available - fault.leaveKiB * 1024;
+  if (bytes <= 0) return missed(`the pool of ${node.id} is full already`);
+  // The pool is in use: a little less may be there by now.
+  let reserved = false;
+  for (let less = 0; !reserved && less < 64; less = less * 2 + 1) {
+    reserved = await node.zfs('set', `reservation=${bytes - less * 16_384}`, filler).then(
+      () => true,
+      () => false,
+    );
+  }
+  try {
+    if (!reserved) return missed(`the pool of ${node.id} could not be filled`);
+    await delay(fault.forMs);
+  } finally {
+    await node.zfs('set', 'reservation=none', filler);
+  }
+  return fired({ diskFull: 1 }, `${node.id} with ${fault.leaveKiB} KiB left`);
+}
+
+/** Behind the owner's back. */
+async function datasetReadonly(
+  fault: Extract<Fault, { kind: 'dataset-readonly' }>,
+  { lab, buckets }: InjectionContext,
+): Promise<Injection> {
+  const dataset = buckets[fault.dataset % buckets.length] ?? '';
+  const owner = await lab.until(PATIENCE_MS, async () => {
+    const record = (await lab.datasets())?.find((candidate) => candidate.dataset === dataset);
+    const node = record && lab.node(record.owner);
+    return node?.isUp() ? node : null;
+  });
+  if (!owner) return missed(`nobody owns ${dataset}`);
+  const path = `${owner.pool}/zring/${dataset}`;
+  const set = await owner.zfs('set', 'readonly=on', path).then(
+    () => true,
+    () => false,
+  );
+  if (!set) return missed(`${path} was not there`);
+  await delay(fault.forMs);
+  // Since then it may have left this node, on purpose read-only.
+  const state = await owner.zfs('get', '-H', '-o', 'value', 'zring:state', path).catch(() => '');
+  if (/^owner \S+\s*$/.test(state)) await owner.zfs('set', 'readonly=off', path).catch(() => {});
+  return fired({ readonly: 1 }, path);
+}
+
+/** What the node has acknowledged meanwhile is not on the disk that it comes back with. */
+async function oldDisk(lab: Lab, node: LabNode, fault: Extract<Fault, { kind: 'old-disk' }>): Promise<Injection> {
+  const withoutPower = async (work: () => Promise<void>) => {
+    const release = node.hold();
+    try {
+      await node.kill();
+      await node.powerOff();
+      await work();
+      await node.powerOn();
+    } finally {
+      release();
+    }
+  };
+  let copy = '';
+  await withoutPower(async () => {
+    copy = await node.copyDisk();
+  });
+  const ready = await lab.until(READY_MS, async () => (await lab.admin.ready(node.ip)) || null);
+  await delay(fault.ageMs);
+  await withoutPower(async () => {
+    await delay(fault.downMs);
+    await node.putBackDisk(copy);
+  });
+  return ready ? fired({ oldDisks: 1 }, node.id) : missed(`node ${node.id} wrote nothing in between`);
+}

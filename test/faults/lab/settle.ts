@@ -1,0 +1,74 @@
+// After all faults are healed: does everything come to rest where it belongs, and what has been left behind? Reads only.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Lab } from './lab.ts';
+import type { LabNode } from './node.ts';
+
+/** What is between two rounds of the janitor, and what a base for the way back needs. */
+export const SNAPSHOTS_PER_DATASET_MAX = 6;
+const POLL_MS = 100;
+
+/** @returns what is not at rest, when the time is over; nothing = settled. */
+export async function untilSettled(lab: Lab, buckets: readonly string[], limitMs: number): Promise<string[]> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const unsettled = await unsettledParts(lab, buckets);
+    if (unsettled.length === 0 || performance.now() > end) return unsettled;
+    await delay(POLL_MS);
+  }
+}
+
+async function unsettledParts(lab: Lab, buckets: readonly string[]): Promise<string[]> {
+  const ready = await Promise.all(lab.nodes.map(async (node) => ((await lab.admin.ready(node.ip)) ? [] : [node.id])));
+  const parts = ready.flat().map((id) => `node ${id} is not ready`);
+  for (const node of lab.nodes) {
+    const answer = await lab.admin.datasets(node.ip).catch(() => null);
+    if (!answer) {
+      parts.push(`node ${node.id} does not answer`);
+      continue;
+    }
+    if (!answer.complete) parts.push(`node ${node.id} does not know all records`);
+    for (const { dataset, phase, owner, home } of answer.datasets) {
+      if (phase === 'deleted') continue;
+      if (phase !== 'stable' || owner !== home) {
+        parts.push(`${dataset}, as ${node.id} has it: ${phase} at ${owner}, home ${home}`);
+      }
+    }
+    for (const bucket of buckets) {
+      if (!answer.datasets.some(({ dataset }) => dataset === bucket))
+        parts.push(`${node.id} has no record of ${bucket}`);
+    }
+  }
+  return parts;
+}
+
+/** Waits for the janitors, within the limit. @returns what is there that should not be. */
+export async function untilClean(lab: Lab, limitMs: number): Promise<string[]> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const left = (await Promise.all(lab.nodes.map(leftovers))).flat();
+    if (left.length === 0 || performance.now() > end) return left;
+    await delay(1_000);
+  }
+}
+
+async function leftovers(node: LabNode): Promise<string[]> {
+  const root = `${node.pool}/zring`;
+  const names = await node
+    .zfs('list', '-H', '-r', '-t', 'filesystem,snapshot', '-o', 'name', root)
+    .catch((error) => `${root}: ${error}`);
+  return leftoversIn(names.split('\n').filter((name) => name !== ''));
+}
+
+/** Pure: the names that break a bound. A copy set aside (`_deposed-`) is kept for the operator: it is not clutter. */
+export function leftoversIn(names: readonly string[]): string[] {
+  const left = names.filter((name) => /\/_(recv|deleted)-[^@]*$/.test(name));
+  const snapshots = new Map<string, number>();
+  for (const name of names) {
+    const [dataset = '', snapshot] = name.split('@');
+    if (snapshot?.startsWith('zring-')) snapshots.set(dataset, (snapshots.get(dataset) ?? 0) + 1);
+  }
+  for (const [dataset, count] of snapshots) {
+    if (count > SNAPSHOTS_PER_DATASET_MAX) left.push(`${dataset} has ${count} snapshots`);
+  }
+  return left;
+}
