@@ -48,6 +48,7 @@ interface StoredEntry {
   readonly record: string;
   readonly tag: string | null;
   readonly behind: boolean;
+  readonly risen?: string;
   /** The tag belongs to this incarnation. */
   readonly incarnation: string;
 }
@@ -206,6 +207,7 @@ function storeEntry(entry: CatalogEntry, incarnation: string): string {
     record: serializeRecord(entry.record),
     tag: entry.tag,
     behind: entry.behind,
+    ...(entry.risen && { risen: serializeRecord(entry.risen) }),
     incarnation,
   };
   return JSON.stringify(stored);
@@ -223,9 +225,11 @@ function load(disk: DurableMap): Catalog {
   const entries = new Map<string, CatalogEntry>();
   for (const [key, text] of disk.entries('catalog/record/')) {
     const stored = JSON.parse(text) as StoredEntry;
-    const record = parseRecord(stored.record, key.slice('catalog/record/'.length));
+    const name = key.slice('catalog/record/'.length);
+    const record = parseRecord(stored.record, name);
     const same = stored.incarnation === base.incarnation;
-    entries.set(record.dataset, { record, tag: same ? stored.tag : null, behind: !same || stored.behind });
+    const risen = same && stored.risen !== undefined && { risen: parseRecord(stored.risen, name) };
+    entries.set(record.dataset, { record, tag: same ? stored.tag : null, behind: !same || stored.behind, ...risen });
   }
   const tombstones = new Set<string>();
   for (const [key] of disk.entries('catalog/tombstone/')) tombstones.add(key.slice('catalog/tombstone/'.length));

@@ -1,7 +1,7 @@
 // Pure: what a node knows of all ownership records, and what follows from it. The catalog outlives the coordinator's data:
 // knowledge never goes back (I4), only the tag by which a record can be changed there is lost with an incarnation.
 // catalog-keeper.ts stores it durably and feeds it; nothing here waits or reads a clock.
-import type { CoordinatorState, RecordPage } from '../cluster/coordinator.ts';
+import type { CoordinatorLife, RecordPage } from '../cluster/coordinator.ts';
 import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
 import { isTombstone, isVoid } from './publication.ts';
@@ -12,6 +12,8 @@ export interface CatalogEntry {
   readonly tag: string | null;
   /** The coordinator holds less than `record` says: it lost something, and the owner has to tell it again. */
   readonly behind: boolean;
+  /** What the coordinator holds instead: a living record of an id that is gone for good. It has to be told so. */
+  readonly risen?: OwnershipRecord;
 }
 
 export interface Catalog {
@@ -59,7 +61,7 @@ export type Continuity =
   /** It has lost what we saw: it must start a new incarnation (`declareRegress` with these values). */
   | { readonly kind: 'regress'; readonly seen: { readonly incarnation: string; readonly counter: number } };
 
-export function judgeContinuity(catalog: Catalog, state: CoordinatorState): Continuity {
+export function judgeContinuity(catalog: Catalog, state: CoordinatorLife): Continuity {
   if (state.incarnation === catalog.incarnation) {
     if (state.counter >= catalog.counter) return { kind: 'same' };
     return { kind: 'regress', seen: { incarnation: catalog.incarnation, counter: catalog.counter } };
@@ -126,7 +128,9 @@ function mergeEntry(
 ): CatalogEntry {
   if (known?.tag === heard.tag) return known;
   const behind = known !== undefined && outranks(known.record, heard.record, tombstones);
-  return { record: behind ? known.record : heard.record, tag: heard.tag, behind };
+  if (!behind) return { record: heard.record, tag: heard.tag, behind };
+  const risen = heard.record.phase !== 'deleted' && tombstones.has(heard.record.id);
+  return { record: known.record, tag: heard.tag, behind, ...(risen && { risen: heard.record }) };
 }
 
 /** Is `known` above what was heard, so that believing the latter would go back? */
@@ -162,7 +166,7 @@ export function missedEntries(
   return { catalog: changed.length > 0 ? { ...catalog, entries } : catalog, changed, buried: [] };
 }
 
-export function markReported(catalog: Catalog, state: CoordinatorState): Catalog {
+export function markReported(catalog: Catalog, state: CoordinatorLife): Catalog {
   return state.incarnation === catalog.incarnation ? { ...catalog, reported: true } : catalog;
 }
 
@@ -195,9 +199,12 @@ export function unpublishedTombstones(
   catalog: Catalog,
 ): { readonly record: OwnershipRecord; readonly tag: string | null }[] {
   const found: { record: OwnershipRecord; tag: string | null }[] = [];
-  for (const { record, tag, behind } of catalog.entries.values()) {
+  for (const { record, tag, behind, risen } of catalog.entries.values()) {
     if (isTombstone(record)) {
       if (behind) found.push({ record, tag });
+    } else if (risen) {
+      // Should what we know be alive, its owner publishes it over this; should it be gone too, nobody else would speak.
+      found.push({ record: { ...risen, phase: 'deleted', target: null }, tag });
     } else if (record.phase !== 'deleted' && catalog.tombstones.has(record.id)) {
       found.push({ record: { ...record, phase: 'deleted', target: null }, tag });
     }

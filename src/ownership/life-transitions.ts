@@ -56,6 +56,8 @@ export function stepLife(state: CopyState, event: Event, limits: MachineLimits):
 
 function tick(state: CopyState): Step {
   const { copy, phase } = state;
+  // An attempt to take the creation back is on its way: its outcome is looked at, not overtaken.
+  if (phase.at === 'resolving' && state.publishing) return stay(state);
   if (phase.at === 'resolving') return stay({ ...state, phase: { ...phase, waiting: false } }, { do: 'read-record' });
   if (phase.at === 'burying') return stay({ ...state, phase: { ...phase, waiting: false } }, { do: 'read-record' });
   if (copy?.role === 'creating') {

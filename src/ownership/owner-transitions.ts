@@ -2,7 +2,7 @@
 // back, let go after an adopted one, be deposed. Entered from transitions.ts only.
 import { recordVersion } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
-import { isTakenByRecord, publicationOf, raisedTerm } from './publication.ts';
+import { isTakenByRecord, publicationOf, raisedTerm, recordOf } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, MachineLimits, Step } from './state.ts';
 import { absorb, answer, decline, IDLE, STAMP, stay, warn } from './steps.ts';
 
@@ -230,7 +230,11 @@ function reclaiming(
     const current = tagged?.record ?? null;
     const seen = absorb(state, tagged);
     // The refused term itself is refused + 1; a late commit of it may be in the record or on its way there.
-    const term = raisedTerm(seen, copy, [{ n: phase.refused + 1, node: state.self }]);
+    // What is known here counts too: a resumption that was cut short may stand above what a restored dump says (I4).
+    const term = raisedTerm(seen, copy, [
+      { n: phase.refused + 1, node: state.self },
+      recordOf(state, copy.id)?.term ?? null,
+    ]);
     if (current && (current.id !== copy.id ? current.term.n >= term.n : current.phase === 'deleted')) {
       return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message: `${state.dataset}: cannot resume` });
     }

@@ -37,7 +37,7 @@ async function publish(deps: ReportDeps, runner: DatasetRunner): Promise<boolean
     if (copy?.role !== 'owner' && copy?.role !== 'prepared') return true;
     const current = await coordinator.readRecord(runner.dataset);
     // Taken over, and nobody else may speak for it any more (its former owner has let go): the machine commits it next.
-    if (copy.role === 'prepared') return !commits(copy, current?.record ?? null);
+    if (copy.role === 'prepared') return !isStillToCommit(copy, current?.record ?? null);
     const known = catalog.entry(runner.dataset)?.record ?? null;
     const base = current?.record ?? null;
     const plan = planPublication(runner.state.self, runner.dataset, copy, catalog.isBuried(copy.id), base);
@@ -56,7 +56,7 @@ async function publish(deps: ReportDeps, runner: DatasetRunner): Promise<boolean
 }
 
 /** Nothing alive stands there, and the machine will write the record of this prepared copy over what does (`committed`). */
-function commits(copy: Copy, current: OwnershipRecord | null): boolean {
+export function isStillToCommit(copy: Copy, current: OwnershipRecord | null): boolean {
   if (current === null) return true;
   if (current.phase !== 'deleted') return false;
   return current.id === copy.id ? isVoid(current) : current.term.n < copy.term.n;

@@ -263,3 +263,23 @@ test('absence × restored dump: the tombstone of an earlier dataset of the name 
   const complete = applyPage(known, { state: { ...state, complete: true }, records: [], cursor: 1 }).catalog;
   assert.equal(presence(complete, 'd', true), 'absent');
 });
+
+test('taking back × restored dump: what returns under a buried id is buried again, whatever else this node believes', () => {
+  const known = learnAll({ ...EMPTY_CATALOG, incarnation: 'i', tombstones: new Set([ID]) }, [
+    { record: recordOf({ id: OTHER, owner: 'c' }), tag: 't1' },
+  ]).catalog;
+  const restored = learnAll(known, [{ record: recordOf(), tag: 't2' }]).catalog;
+  assert.equal(presence(restored, 'd', true), 'present');
+  assert.deepEqual(unpublishedTombstones(restored), [{ record: recordOf({ phase: 'deleted' }), tag: 't2' }]);
+});
+
+test('refusal × crash × restored dump: a resumption cut short has used its term, whatever the coordinator remembers', () => {
+  const promised = copyOf({ promise: PROMISE });
+  const inquired = run(
+    start({ copy: promised, record: recordOf({ term: term(8) }) }),
+    { on: 'tick' },
+    { on: 'refuse-answered', verdict: 'refused' },
+    read(draining),
+  );
+  assert.deepEqual(effect(inquired.effects, 'cas')?.next.term, term(9));
+});

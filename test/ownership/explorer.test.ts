@@ -30,7 +30,7 @@ function walk(seed: number, options: { flush: boolean; remove: boolean; contend:
   const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
   const progress = (faults: boolean) => {
     const node = pick(world.nodes.filter((candidate) => candidate.up && candidate.todo.length > 0));
-    const effect = node && pick(node.todo);
+    const effect = node && pick(world.runnable(node));
     const call = pick(world.calls);
     if (call && (!effect || random() < 0.5)) {
       const dice = random();
@@ -53,7 +53,7 @@ function walk(seed: number, options: { flush: boolean; remove: boolean; contend:
     else if (dice < 0.82) world.sync(node);
     else if (dice < 0.88) {
       if (world.home === node.id || options.contend) world.dispatch(node, { on: 'pull' });
-    } else if (dice < 0.9) world.home = node.id;
+    } else if (dice < 0.9) world.rehome(node.id);
     else if (dice < 0.915) world.dispatch(node, { on: 'cancel-pull' });
     else if (dice < 0.93) world.dispatch(node, { on: 'close' });
     else if (dice < 0.95) {

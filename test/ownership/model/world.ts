@@ -13,15 +13,32 @@ import {
   judgeContinuity,
   learnAll,
   markReported,
+  presence,
   unpublishedTombstones,
 } from '../../../src/ownership/catalog.ts';
 import { gateOf, mayCommit } from '../../../src/ownership/gate-state.ts';
 import { planPublication } from '../../../src/ownership/publication.ts';
 import type { Copy, CopyState, Effect, Event, Fence } from '../../../src/ownership/state.ts';
+import { isStillToCommit } from '../../../src/ownership/report.ts';
 import { recover, step } from '../../../src/ownership/transitions.ts';
 import { checkStep } from './conditions.ts';
 
 export const DATASET = 'photos';
+
+const DISK_WORK: readonly Effect['do'][] = [
+  'persist',
+  'reload',
+  'create-copy',
+  'open-store',
+  'close-store',
+  'probe-empty',
+  'seal',
+  'fence',
+  'move-away',
+  'remember',
+  'pull',
+  'pull-final',
+];
 
 interface Disk {
   copy: Copy | null;
@@ -42,6 +59,8 @@ interface Node {
   state: CopyState;
   /** Effects not yet carried out. */
   todo: Effect[];
+  /** Pulls that were given up; what they have done until somebody looked is done. */
+  cancelled: Set<number>;
   /** Writes inside the gate. */
   writes: { id: number; term: Term; dataset: string }[];
 }
@@ -90,6 +109,7 @@ export class World {
   createdIds = new Set<string>();
   removedIds = new Set<string>();
   home: string;
+  epoch = 1;
   #serial = 0;
   readonly random: () => number;
   dumps: (typeof this.coordinator.records)[] = [];
@@ -108,7 +128,16 @@ export class World {
         catalog: { ...EMPTY_CATALOG, incarnation: 'i0', complete: true, reported: true },
         aside: [],
       };
-      return { id, up: true, life: 1, disk, state: this.#recover(id, disk), todo: [], writes: [] };
+      return {
+        id,
+        up: true,
+        life: 1,
+        disk,
+        state: this.#recover(id, disk),
+        todo: [],
+        cancelled: new Set(),
+        writes: [],
+      };
     });
     for (const name of names) this.coordinator.reported.add(name);
   }
@@ -158,11 +187,16 @@ export class World {
       if (effect.do === 'answer') this.#answer(effect);
       else if (effect.do === 'cas' || effect.do === 'publish')
         this.calls.push({ node: node.id, life: node.life, effect, orphan: false });
-      else if (effect.do !== 'note' && effect.do !== 'cancel-pull') node.todo.push(effect);
+      else if (effect.do === 'cancel-pull') node.cancelled.add(effect.run);
+      else if (effect.do !== 'note') node.todo.push(effect);
     }
-    if (effects.some((effect) => effect.do === 'cancel-pull'))
-      node.todo = node.todo.filter((effect) => effect.do !== 'pull');
     this.check();
+  }
+
+  /** Work on the disk runs one at a time, in the order in which it was asked for; everything else as it comes. */
+  runnable(node: Node): Effect[] {
+    const first = node.todo.find((effect) => DISK_WORK.includes(effect.do));
+    return node.todo.filter((effect) => effect === first || !DISK_WORK.includes(effect.do));
   }
 
   // --- invariants -------------------------------------------------------------------------------------------------
@@ -273,7 +307,7 @@ export class World {
         return this.dispatch(node, {
           on: 'record-read',
           tagged: this.coordinator.records.get(DATASET)?.tagged ?? null,
-          ground: incarnation,
+          ground: `${incarnation} ${this.epoch}`,
           complete,
         });
       }
@@ -337,6 +371,7 @@ export class World {
     };
     const theirs = from.disk.copy;
     if (fail || !from.up || theirs?.id !== effect.id) return done('not reached');
+    if (node.cancelled.has(effect.run) && this.random() < 0.5) return done('cancelled');
     const wanted =
       effect.do === 'pull'
         ? { id: theirs.id, content: from.disk.content }
@@ -478,11 +513,29 @@ export class World {
       buried: false,
     });
     if (!disk.catalog.reported) this.#report(node);
+    this.checkAbsence(node);
+  }
+
+  /** I3: with all that it has just read, the home does not deny what clients have written. */
+  checkAbsence(node: Node): void {
+    if (node.id !== this.home || presence(node.disk.catalog, DATASET, true) !== 'absent') return;
+    this.count('absences');
+    for (const [id, writes] of this.acked)
+      assert(writes.size === 0 || this.removedIds.has(id), `I3: ${node.id} denies that ${id} exists`);
+  }
+
+  /** Another node is the home: a new map. */
+  rehome(id: string): void {
+    if (id === this.home) return;
+    this.home = id;
+    this.epoch++;
   }
 
   #report(node: Node): undefined {
     const { copy } = node.state;
     const current = this.coordinator.records.get(DATASET)?.tagged ?? null;
+    if (copy?.role === 'prepared' && isStillToCommit(copy, current?.record ?? null))
+      return this.dispatch(node, { on: 'tick' });
     if (copy?.role === 'owner') {
       const plan = planPublication(
         node.id,
@@ -547,6 +600,7 @@ export class World {
     node.up = false;
     node.life++;
     node.todo = [];
+    node.cancelled = new Set();
     node.writes = [];
     for (const call of this.calls) if (call.node === node.id) call.orphan = true;
     this.count('crashes');
