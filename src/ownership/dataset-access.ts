@@ -10,6 +10,7 @@ import type { CreateOptions, DatasetAccess, EnterOptions, HeldDataset, Whereabou
 import { liveRecords, presence } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { EnterMode } from './gate.ts';
+import type { ShutReason } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { MapKeeper } from './map-keeper.ts';
 import type { DatasetRunner } from './runner.ts';
@@ -29,6 +30,8 @@ export interface AccessDeps {
   readonly isStopping: () => boolean;
   /** False while another process holds this node's lease. */
   readonly mayServe: () => boolean;
+  /** Why nothing that stands on this node's disk may be relied on; null = nothing speaks against it. */
+  readonly withheld: () => ZringError | null;
   /** The dataset should live here and was asked for. */
   readonly onTouched: (dataset: string) => void;
   /** It lives here and should live there. */
@@ -57,8 +60,13 @@ export class LocalAccess implements DatasetAccess {
   locate(dataset: string): Whereabouts {
     const { self, map, catalog, limits } = this.#deps;
     const runner = this.#deps.find(dataset);
+    const withheld = this.#deps.withheld();
+    if (withheld) return this.#locateWithheld(dataset, runner, withheld);
     const verdict = runner?.verdict;
     if (verdict && verdict.kind !== 'shut') return { kind: 'local' };
+    if (verdict?.kind === 'shut' && verdict.reason === 'went-back') {
+      return { kind: 'unavailable', reason: `an old copy; see: zring disk show ${self}` };
+    }
     if (verdict?.kind === 'shut' && verdict.reason === 'conflict') {
       return { kind: 'unavailable', reason: 'two datasets of this name exist; an operator has to decide' };
     }
@@ -81,6 +89,19 @@ export class LocalAccess implements DatasetAccess {
     return { kind: 'unavailable', reason: 'whether it exists cannot be proven now' };
   }
 
+  /** By the records alone: what stands here proves nothing, but what others own is still theirs. */
+  #locateWithheld(dataset: string, runner: DatasetRunner | undefined, withheld: ZringError): Whereabouts {
+    const { self, map, catalog, limits } = this.#deps;
+    const record = this.#live(dataset);
+    if (record && record.owner !== self) return { kind: 'remote', node: record.owner, certain: true };
+    if (record || runner?.state.copy) return { kind: 'unavailable', reason: withheld.message };
+    const home = map.home(dataset, null);
+    if (home !== null && home !== self) return { kind: 'remote', node: home, certain: false };
+    const fresh = catalog.isFresh(limits.catalogFreshMs, map.adoptedMs);
+    if (home === self && presence(catalog.catalog, dataset, fresh) === 'absent') return { kind: 'absent' };
+    return { kind: 'unavailable', reason: withheld.message };
+  }
+
   notOwner(dataset: string): NotOwnerDetails {
     const record = this.#live(dataset);
     const state = this.#deps.find(dataset)?.state;
@@ -93,7 +114,7 @@ export class LocalAccess implements DatasetAccess {
     this.#requireServing();
     this.#deps.storage.check(mode);
     const runner = this.#deps.find(dataset);
-    if (!runner) throw this.#refusal(dataset);
+    if (!runner || this.#deps.withheld()) throw this.#refusal(dataset);
     const unused = background && !runner.store ? runner.lastUsedMs : null;
     for (;;) {
       await this.#whenOpen(runner);
@@ -139,6 +160,7 @@ export class LocalAccess implements DatasetAccess {
     const beganMs = clock.monotonicMs();
     let waited = false;
     for (;;) {
+      if (this.#deps.withheld()) throw this.#refusal(runner.dataset);
       const verdict = runner.verdict;
       if (verdict.kind === 'open' && runner.store) break;
       if (verdict.kind === 'shut') throw this.#refusal(runner.dataset, verdict.reason);
@@ -178,7 +200,7 @@ export class LocalAccess implements DatasetAccess {
     return new ZringError('DATASET_BUSY', `${dataset} is ${state.phase.at}`, options);
   }
 
-  #refusal(dataset: string, reason: 'not-owner' | 'removed' | 'conflict' | 'unresolved' = 'not-owner'): ZringError {
+  #refusal(dataset: string, reason: ShutReason = 'not-owner'): ZringError {
     const options = { subject: dataset };
     if (reason === 'conflict')
       return new ZringError('DATASET_UNAVAILABLE', `two datasets named ${dataset} exist`, options);
@@ -202,6 +224,8 @@ export class LocalAccess implements DatasetAccess {
       throw new ZringError('DATASET_NAME_INVALID', `${dataset} cannot be a dataset`, { subject: dataset });
     }
     this.#requireServing();
+    const withheld = this.#deps.withheld();
+    if (withheld) throw withheld;
     // The home of an old map must not decide that something does not exist.
     if ((await coordinator.state()).mapEpoch !== map.epoch) await map.sync();
     const live = this.#live(dataset);
@@ -228,7 +252,7 @@ export class LocalAccess implements DatasetAccess {
     this.#requireServing();
     this.#deps.storage.check('delete');
     const runner = this.#deps.find(dataset);
-    if (!runner) throw this.#refusal(dataset);
+    if (!runner || this.#deps.withheld()) throw this.#refusal(dataset);
     await this.#whenOpen(runner);
     await runner.request((request) => ({ on: 'remove', request }));
   }

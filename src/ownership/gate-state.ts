@@ -3,11 +3,13 @@
 import { isTakenByRecord, publicationOf } from './publication.ts';
 import type { CopyState, Phase } from './state.ts';
 
+export type ShutReason = 'not-owner' | 'removed' | 'conflict' | 'unresolved' | 'went-back';
+
 export type Gate =
   | { readonly kind: 'open'; readonly term: NonNullable<CopyState['openTerm']> }
   /** An answer will be known soon; requests wait, for a bounded time. `open`: somebody has to ask for the opening. */
   | { readonly kind: 'wait'; readonly open: boolean }
-  | { readonly kind: 'shut'; readonly reason: 'not-owner' | 'removed' | 'conflict' | 'unresolved' };
+  | { readonly kind: 'shut'; readonly reason: ShutReason };
 
 const SHORT_PHASES: readonly Phase['at'][] = [
   'raising',
@@ -37,7 +39,7 @@ export function gateOf(state: CopyState): Gate {
   if (copy.role !== 'owner') return { kind: 'shut', reason: 'not-owner' };
   const verdict = publicationOf(state).kind;
   if (verdict === 'deposed') return { kind: 'shut', reason: state.buried ? 'removed' : 'not-owner' };
-  if (verdict === 'conflict') return { kind: 'shut', reason: 'conflict' };
+  if (verdict === 'conflict' || verdict === 'went-back') return { kind: 'shut', reason: verdict };
   if (phase.at === 'moving-away') return { kind: 'shut', reason: 'removed' };
   if (isTakenByRecord(state)) return { kind: 'shut', reason: 'not-owner' };
   if (copy.promise || copy.deleting) return { kind: 'wait', open: false };
@@ -57,7 +59,7 @@ export function mayCommit(state: CopyState, term: { n: number; node: string }): 
   if (!openTerm || openTerm.n !== term.n || openTerm.node !== term.node) return false;
   if (!['idle', 'verifying', 'sealing', 'emptying', 'closing'].includes(phase.at)) return false;
   const verdict = publicationOf(state).kind;
-  return verdict !== 'deposed' && verdict !== 'conflict';
+  return verdict !== 'deposed' && verdict !== 'conflict' && verdict !== 'went-back';
 }
 
 /** Nothing is in flight and nothing is left to do without a new event: needs no tick. */

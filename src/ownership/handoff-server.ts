@@ -15,6 +15,10 @@ export interface HandoffServerDeps {
   readonly runner: (dataset: string) => DatasetRunner;
   readonly salt: () => string;
   readonly notOwner: (dataset: string) => NotOwnerDetails;
+  /** Why nothing that stands on this node's disk may be relied on; null = nothing speaks against it. */
+  readonly withheld: () => ZringError | null;
+  /** Before a durable word leaves this node (lease.ts). */
+  readonly confirm: () => Promise<void>;
   /** An owner says that this node is the home of the dataset. */
   readonly onPoke: (dataset: string) => void;
   readonly onSent?: (bytes: number) => void;
@@ -22,6 +26,8 @@ export interface HandoffServerDeps {
 
 export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
   const at = (request: unknown, method: string) => {
+    const withheld = deps.withheld();
+    if (withheld) throw withheld;
     const fields = new Fields(request, method);
     return { fields, runner: deps.runner(fields.dataset()), dataset: fields.dataset() };
   };
@@ -39,13 +45,16 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
         const { fields, runner } = at(request, METHODS.drain);
         const id = fields.id();
         const promise = await runner.request((key) => ({ on: 'drain', request: key, from, id }));
+        await deps.confirm();
         return writePromise(promise as HandoffPromise);
       },
       [METHODS.refuse]: async (request, from) => {
         const { fields, runner } = at(request, METHODS.refuse);
         const id = fields.id();
         const n = fields.count('n');
-        return { verdict: await runner.request((key) => ({ on: 'refuse-asked', request: key, from, id, n })) };
+        const verdict = await runner.request((key) => ({ on: 'refuse-asked', request: key, from, id, n }));
+        if (verdict !== 'pending') await deps.confirm();
+        return { verdict };
       },
       [METHODS.released]: async (request, from) => {
         const { fields, runner } = at(request, METHODS.released);

@@ -1,15 +1,17 @@
 // Pure: the owner's side of the machine: open under a new term, hand over (drain, seal, promise), take a refused promise
 // back, let go after an adopted one, be deposed. Entered from transitions.ts only.
-import { recordVersion } from '../cluster/record.ts';
+import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
-import { isTakenByRecord, publicationOf, raisedTerm, recordOf } from './publication.ts';
+import { ACCEPTED_TERM_STEP, isTakenByRecord, publicationOf, raisedTerm, recordOf } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, MachineLimits, Step } from './state.ts';
 import { absorb, answer, decline, IDLE, STAMP, stay, warn } from './steps.ts';
 
-type HandoffEvent = Event & { on: 'open' | 'close' | 'drain' | 'told-released' | 'told-refused' | 'retire' };
+type HandoffEvent = Event & {
+  on: 'open' | 'close' | 'drain' | 'told-released' | 'told-refused' | 'retire' | 'accept-disk';
+};
 
 export function isHandoffEvent(event: Event): event is HandoffEvent {
-  return ['open', 'close', 'drain', 'told-released', 'told-refused', 'retire'].includes(event.on);
+  return ['open', 'close', 'drain', 'told-released', 'told-refused', 'retire', 'accept-disk'].includes(event.on);
 }
 
 export function stepOwner(state: CopyState, event: Event, nowMs: number, limits: MachineLimits): Step {
@@ -31,6 +33,8 @@ export function stepOwner(state: CopyState, event: Event, nowMs: number, limits:
         return stay(state);
       }
       return moveAway(state, copy, 'deleted');
+    case 'accept-disk':
+      return acceptDisk(state);
     case 'tick':
       return tick(state, nowMs, limits);
     default:
@@ -61,7 +65,7 @@ function open(state: CopyState): Step {
   if (state.phase.at !== 'idle' || state.openTerm || !copy || copy.role !== 'owner') return stay(state);
   if (copy.promise || copy.deleting) return stay(state);
   const verdict = publicationOf(state).kind;
-  if (verdict === 'deposed' || verdict === 'conflict') return stay(state);
+  if (verdict === 'deposed' || verdict === 'conflict' || verdict === 'went-back') return stay(state);
   if (state.fresh) {
     // Taken by creation, adoption or resumption, and never used: no second raise.
     return stay({ ...state, phase: { at: 'opening' } }, { do: 'open-store', id: copy.id, term: copy.term });
@@ -74,6 +78,9 @@ function drain(state: CopyState, event: Event & { on: 'drain' }, nowMs: number):
   const { copy, phase } = state;
   if (!copy || copy.id !== event.id || copy.role !== 'owner' || publicationOf(state).kind === 'deposed') {
     return stay(state, ...decline(event.request, 'NOT_OWNER', `${state.dataset} is not owned here`));
+  }
+  if (publicationOf(state).kind === 'went-back') {
+    return stay(state, ...decline(event.request, 'DATASET_UNAVAILABLE', `this copy of ${state.dataset} is an old one`));
   }
   if (copy.promise) {
     if (copy.promise.to !== event.from) {
@@ -238,6 +245,10 @@ function reclaiming(
     if (current && (current.id !== copy.id ? current.term.n >= term.n : current.phase === 'deleted')) {
       return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message: `${state.dataset}: cannot resume` });
     }
+    if (wentOn(copy, current, state.self)) {
+      const message = `${state.dataset}: refused by the node it was promised to, but owned by ${current?.owner} since`;
+      return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message });
+    }
     const known = seen.record !== null && seen.record.id === copy.id ? seen.record : null;
     const next = {
       version: recordVersion(copy.creator),
@@ -262,6 +273,16 @@ function reclaiming(
     { ...state, record, tag, phase: { at: 'resuming' } },
     { do: 'persist', copy: { ...copy, term: record.term, promise: null } },
   );
+}
+
+/**
+ * A third node owns it above the promise: only whoever adopted the promise can have handed it on, so a refusal came from a
+ * node that has forgotten.
+ */
+function wentOn(copy: Copy, current: OwnershipRecord | null, self: string): boolean {
+  if (!copy.promise || current?.id !== copy.id || current.owner === self || current.owner === copy.promise.to)
+    return false;
+  return compareTerms(current.term, copy.promise.term) > 0;
 }
 
 /** The other side has adopted: what is here is a prior copy, for ever below. */
@@ -306,6 +327,35 @@ export function depose(state: CopyState): Step {
     { ...state, phase: { at: 'moving-away', how: 'deposed' } },
     { do: 'move-away', copy, how: 'deposed' },
     note,
+  );
+}
+
+/**
+ * The copy goes on above every term that its lost future may have used. A prepared one goes on only where the record says
+ * that it was committed: an adoption stands in the record before it stands in the fence, so without that it was refused or
+ * never decided, and is refused now.
+ */
+function acceptDisk(state: CopyState): Step {
+  const { copy } = state;
+  if (!copy || state.phase.at !== 'idle' || copy.promise || copy.deleting) return stay(state);
+  const raised = raisedTerm(state, copy);
+  const term = { n: raised.n + ACCEPTED_TERM_STEP, node: raised.node };
+  if (copy.role === 'owner') {
+    const verdict = publicationOf(state).kind;
+    if (verdict === 'deposed' || verdict === 'conflict') return stay(state);
+    return stay({ ...state, phase: { at: 'resuming' } }, { do: 'persist', copy: { ...copy, term } });
+  }
+  if (copy.role !== 'prepared' || !copy.source) return stay(state);
+  const phase = { at: 'demoting' } as const;
+  const record = recordOf(state, copy.id);
+  if (record?.owner === state.self && record.phase !== 'deleted') {
+    return stay({ ...state, phase }, { do: 'persist', copy: { ...copy, term } });
+  }
+  const fence = { n: copy.source.term.n, verdict: 'refused' as const };
+  return stay(
+    { ...state, phase, fences: { ...state.fences, [copy.id]: fence } },
+    { do: 'store-fence', id: copy.id, fence, request: null, tell: null },
+    { do: 'persist', copy: { ...copy, role: 'receiving', source: null } },
   );
 }
 

@@ -17,6 +17,7 @@ import { liveRecords } from './catalog.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
 import { closeInTime } from './closing.ts';
 import { LocalAccess } from './dataset-access.ts';
+import { DiskAcceptance } from './disk-acceptance.ts';
 import { FenceBook } from './fence-book.ts';
 import { isPullPhase, isQuiet } from './gate-state.ts';
 import { handoffMethods } from './handoff-server.ts';
@@ -25,16 +26,17 @@ import { NodeLease } from './lease.ts';
 import { OWNERSHIP_LIMITS, type OwnershipLimits } from './limits.ts';
 import { Loops } from './loops.ts';
 import { MapKeeper } from './map-keeper.ts';
+import { NodeDisk } from './node-disk.ts';
 import { collectOwnershipMetrics } from './ownership-metrics.ts';
 import { METHODS } from './peer-messages.ts';
 import { setPin } from './pin.ts';
 import { Puller } from './pull.ts';
 import { PullMemory, planPulls } from './rebalance.ts';
 import { publishTombstones, report } from './report.ts';
-import { DatasetRunner, type RunnerDeps } from './runner.ts';
+import { DatasetRunner, type RunnerDeps, readCopy } from './runner.ts';
 import { type Found, takeStock } from './startup.ts';
 import type { CopyState } from './state.ts';
-import { copyStatus, type DatasetExplanation, type OwnershipStatus } from './status.ts';
+import { type DatasetExplanation, explainDataset, type OwnershipStatus, ownershipStatus } from './status.ts';
 import { createStorageDesk, pollStorage } from './storage-desk.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
@@ -59,6 +61,7 @@ class OwnershipNode implements Ownership {
   readonly access: LocalAccess;
   readonly methods: PeerMethods;
   readonly storage: StorageDesk;
+  readonly disk: DiskAcceptance;
   readonly #deps: OwnershipDeps;
   readonly #limits: OwnershipLimits;
   readonly #disk: DurableMap;
@@ -66,6 +69,7 @@ class OwnershipNode implements Ownership {
   readonly #catalog: CatalogKeeper;
   readonly #map: MapKeeper;
   readonly #lease: NodeLease;
+  readonly #nodeDisk: NodeDisk;
   readonly #storage: StorageWatch;
   readonly #bucket: TokenBucket;
   readonly #puller: Puller;
@@ -132,15 +136,17 @@ class OwnershipNode implements Ownership {
       salt,
       onBytes: (bytes) => metrics?.syncBytes.inc({ direction: 'received' }, bytes),
     });
+    this.#nodeDisk = new NodeDisk(disk, timers, entropy);
     this.#lease = new NodeLease({
       node: self,
       instance: this.#instance,
-      former: disk.get('lease/instance') ?? null,
+      disk: this.#nodeDisk,
       coordinator,
       clock,
       logger,
       ttlMs: () => this.#map.map?.settings.leaseMs ?? this.#config.cluster.leaseMs,
       info: () => this.#nodeInfo(),
+      onDiskRefused: () => this.#diskRefused(),
     });
     this.#memory = new PullMemory(limits.pullRetryMs);
     this.#janitor = new Janitor({
@@ -171,6 +177,8 @@ class OwnershipNode implements Ownership {
       puller: this.#puller,
       salt,
       mayServe: (inSync) => this.#lease.mayServe(inSync),
+      withheld: () => this.#lease.withheld(),
+      confirm: () => this.#lease.confirm(),
       onFenced: () => metrics?.fenced.inc(),
       onChange: (runner, before) => this.#runnerChanged(runner, before),
       onLeftover: (name) => this.#janitor.leftover(name),
@@ -188,6 +196,7 @@ class OwnershipNode implements Ownership {
       runner: (dataset) => this.#runner(dataset),
       isStopping: () => this.#stopping,
       mayServe: () => !this.#lease.state().taken,
+      withheld: () => this.#lease.withheld(),
       onTouched: (dataset) => this.#touch(dataset),
       onAway: (dataset, home) => this.#poke(dataset, home),
       newId: () => entropy.hex(16),
@@ -199,12 +208,25 @@ class OwnershipNode implements Ownership {
       runner: (dataset) => this.#runner(dataset),
       salt,
       notOwner: (dataset) => this.access.notOwner(dataset),
+      withheld: () => this.#lease.withheld(),
+      confirm: () => this.#lease.confirm(),
       onPoke: (dataset) => this.#touch(dataset),
       onSent: (bytes) => metrics?.syncBytes.inc({ direction: 'sent' }, bytes),
     });
     for (const { dataset, copy } of found.copies) {
       this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
     }
+    this.disk = new DiskAcceptance({
+      self,
+      coordinator,
+      catalog,
+      disk: this.#nodeDisk,
+      lease: this.#lease,
+      members: () => this.#map.map?.nodes.map((node) => node.id) ?? [],
+      runners,
+      rebuild: (dataset) => this.#rebuild(dataset),
+      onLifted: () => this.#loops.soon('catalog'),
+    });
     if (metrics) collectOwnershipMetrics(metrics, () => this.status());
   }
 
@@ -225,14 +247,14 @@ class OwnershipNode implements Ownership {
     ];
     const { leaseMs } = this.#config.cluster;
     const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs } = this.#limits;
-    await this.#disk.commit([{ key: 'lease/instance', value: this.#instance }]);
+    await this.#nodeDisk.begin(this.#instance);
     await this.#lease.renew();
     this.#loops.add('lease', Math.max(50, leaseMs / 3), () => this.#lease.renew());
     this.#loops.add('catalog', catalogPollMs, () => this.#follow());
     this.#loops.add('map', catalogPollMs * 5, () => this.#map.sync());
     this.#loops.add('tick', tickMs, async () => this.#tick());
     this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
-    this.#loops.add('janitor', janitorMs, () => this.#janitor.round());
+    this.#loops.add('janitor', janitorMs, () => this.#cleanUp());
     this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners.values()));
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('map');
@@ -255,6 +277,8 @@ class OwnershipNode implements Ownership {
     }
     const { catalog } = this.#catalog;
     if (this.#catalog.mapEpoch !== this.#map.epoch) await this.#map.sync();
+    // What stands here is not what there is: the others wait for the disk that holds it, or for an operator's word.
+    if (this.#lease.withheld()) return;
     if (!catalog.reported) {
       await report({ coordinator, catalog: this.#catalog, logger, runners: () => this.#runners.values() });
       await this.#catalog.sync();
@@ -268,8 +292,12 @@ class OwnershipNode implements Ownership {
     }
   }
 
+  async #cleanUp(): Promise<void> {
+    if (!this.#lease.withheld()) await this.#janitor.round();
+  }
+
   #rebalance(): void {
-    if (this.#stopping) return;
+    if (this.#stopping || this.#lease.withheld()) return;
     const { self, clock } = this.#deps;
     const running = new Set<string>();
     for (const runner of this.#runners.values()) if (isPullPhase(runner.state)) running.add(runner.dataset);
@@ -306,6 +334,19 @@ class OwnershipNode implements Ownership {
     const runner = new DatasetRunner(this.#runnerDeps, dataset, null);
     this.#runners.set(dataset, runner);
     return runner;
+  }
+
+  async #rebuild(dataset: string): Promise<DatasetRunner> {
+    await this.#runners.get(dataset)?.end();
+    const runner = new DatasetRunner(this.#runnerDeps, dataset, await readCopy(this.#deps.driver, dataset));
+    this.#runners.set(dataset, runner);
+    return runner;
+  }
+
+  /** It may have served until now: whoever is inside hears of it, and no commit goes through any more. */
+  #diskRefused(): void {
+    const error = this.#lease.withheld();
+    for (const runner of this.#runners.values()) if (error) runner.gate.abortAll(error);
   }
 
   #catalogChanged(datasets: readonly string[] | null): void {
@@ -350,19 +391,13 @@ class OwnershipNode implements Ownership {
   }
 
   #nodeInfo(): NodeInfo {
-    const usage = this.#storage.usage;
     let datasets = 0;
     for (const runner of this.#runners.values()) if (runner.state.copy?.role === 'owner') datasets++;
-    return {
-      release: this.#deps.release,
-      formats: this.#deps.formats ?? {},
-      freeBytes: usage?.freeBytes ?? 0,
-      totalBytes: usage?.totalBytes ?? 0,
-      datasets,
-      // The lease's info is bounded; status of the node itself has them all.
-      moves: this.#puller.moves().slice(0, 8),
-      startedMs: this.#startedMs,
-    };
+    const { freeBytes = 0, totalBytes = 0 } = this.#storage.usage ?? {};
+    const { release, formats = {} } = this.#deps;
+    // The lease's info is bounded; status of the node itself has all moves.
+    const moves = this.#puller.moves().slice(0, 8);
+    return { release, formats, freeBytes, totalBytes, datasets, moves, startedMs: this.#startedMs };
   }
 
   // --- asked from outside -----------------------------------------------------------------------------------------
@@ -404,48 +439,28 @@ class OwnershipNode implements Ownership {
   }
 
   status(): OwnershipStatus {
-    const { catalog } = this.#catalog;
-    const { refusal } = this.#map;
-    const copies = [...this.#runners.values()].map(copyStatus).filter((status) => status !== null);
-    const records = liveRecords(catalog);
-    const { self } = this.#deps;
-    return {
-      node: self,
+    return ownershipStatus({
+      self: this.#deps.self,
       stopping: this.#stopping,
-      lease: this.#lease.state(),
-      coordinatorAvailable: this.#available,
-      catalog: {
-        incarnation: catalog.incarnation,
-        complete: catalog.complete,
-        reported: catalog.reported,
-        records: records.length,
-        fresh: this.#catalog.isFresh(this.#limits.catalogFreshMs),
-      },
-      map: this.#map.map,
-      refusal: refusal && { code: refusal.code, message: refusal.message, details: refusal.details },
-      copies: copies.sort((a, b) => (a.dataset < b.dataset ? -1 : 1)),
-      deposed: this.#found.deposed,
-      moves: this.#puller.moves(),
-      storesOpen: copies.filter((copy) => copy.open).length,
-      away: records.filter((record) => record.owner !== self && this.#map.home(record.dataset, record) === self).length,
-      usage: this.#storage.usage,
-    };
+      available: this.#available,
+      freshMs: this.#limits.catalogFreshMs,
+      catalog: this.#catalog,
+      map: this.#map,
+      lease: this.#lease,
+      puller: this.#puller,
+      found: this.#found,
+      storage: this.#storage,
+      runners: this.#runners.values(),
+    });
   }
 
-  async explain(dataset: string): Promise<DatasetExplanation> {
-    const runner = this.#runners.get(dataset);
-    const record = this.#catalog.entry(dataset)?.record ?? null;
-    const here = runner ? copyStatus(runner) : null;
-    const snapshots = here ? await this.#deps.driver.snapshots(dataset) : [];
-    return {
-      dataset,
-      record,
-      tombstone: record !== null && this.#catalog.isBuried(record.id),
-      home: this.#map.home(dataset, record),
-      preference: this.#map.preference(dataset),
-      here,
-      snapshots: snapshots.map(({ name, guid, createdMs, holds }) => ({ name, guid, createdMs, holds })),
-    };
+  explain(dataset: string): Promise<DatasetExplanation> {
+    return explainDataset(dataset, {
+      driver: this.#deps.driver,
+      catalog: this.#catalog,
+      map: this.#map,
+      runner: this.#runners.get(dataset) ?? null,
+    });
   }
 
   // --- the end ----------------------------------------------------------------------------------------------------
@@ -459,6 +474,7 @@ class OwnershipNode implements Ownership {
     const { logger } = this.#deps;
     this.#stopping = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    if (this.#lease.withheld()) await Promise.all([...this.#runners.values()].map((runner) => runner.end()));
     for (const runner of this.#runners.values()) runner.dispatch({ on: 'cancel-pull' });
     await Promise.all([...this.#runners.values()].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
     await this.#loops.stop();

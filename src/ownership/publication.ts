@@ -1,7 +1,7 @@
 // Pure: what an owner's copy means for the record in the coordinator, and what a record means for a copy.
 // Terms decide, never clocks; a name's terms grow over deletion and re-creation too, so they compare across ids.
 import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
-import { compareTerms, nextTerm, type Term } from '../common/term.ts';
+import { compareTerms, formatTerm, nextTerm, type Term } from '../common/term.ts';
 import type { Copy, CopyState } from './state.ts';
 
 export type Publication =
@@ -10,7 +10,12 @@ export type Publication =
   /** The record proves that this copy is not the owner any more. */
   | { readonly kind: 'deposed'; readonly reason: string }
   /** Two datasets of one name, neither proven wrong: served by nobody here, kept in place, said loudly. */
-  | { readonly kind: 'conflict'; readonly reason: string };
+  | { readonly kind: 'conflict'; readonly reason: string }
+  /**
+   * The record names this node at a term that this copy has not reached. A term is on the disk before anybody hears of it,
+   * so the disk has gone back, and what was acknowledged since is not here (I2): not served until an operator accepts that.
+   */
+  | { readonly kind: 'went-back'; readonly reason: string };
 
 /**
  * A record made in an incarnation that turned out incomplete is voided: a tombstone at term number 0, over which every
@@ -63,7 +68,13 @@ export function planPublication(
   }
   if (isTombstone(current)) return { kind: 'deposed', reason: `dataset id ${copy.id} has a tombstone` };
   if (current.owner === self) {
-    return order > 0 ? { kind: 'put', next: ownerRecord(self, dataset, copy, current) } : { kind: 'current' };
+    if (order > 0) return { kind: 'put', next: ownerRecord(self, dataset, copy, current) };
+    // A promise that was refused is taken back in the record first: the copy is raised by whoever goes on with that.
+    if (order === 0 || copy.promise) return { kind: 'current' };
+    return {
+      kind: 'went-back',
+      reason: `the record is at ${formatTerm(current.term)}, the copy at ${formatTerm(copy.term)}`,
+    };
   }
   if (order > 0) return { kind: 'put', next: ownerRecord(self, dataset, copy, current) };
   // After a promise the successor's word counts, not the record: a late commit of a refused term may stand there.
@@ -104,3 +115,9 @@ export function raisedTerm(state: CopyState, copy: Copy, also: readonly (Term | 
   const decided = fence ? { n: fence.n + 1, node: state.self } : null;
   return nextTerm(state.self, [copy.term, recordOf(state, copy.id)?.term, decided, ...also]);
 }
+
+/**
+ * How far the term of an accepted old copy is raised above all that is known: the lost disk may have taken terms that
+ * nobody heard of, and none of them may come again with other content (I4).
+ */
+export const ACCEPTED_TERM_STEP = 1_000_000;

@@ -5,9 +5,9 @@
 // its promise can never be adopted, whatever calls are still on their way.
 import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
 import { compareTerms } from '../common/term.ts';
-import { isVoid, raisedTerm } from './publication.ts';
+import { isVoid, raisedTerm, recordOf } from './publication.ts';
 import type { Copy, CopyState, Effect, Event, Failure, MachineLimits, Phase, Step } from './state.ts';
-import { absorb, answer, IDLE, stay, warn } from './steps.ts';
+import { absorb, answer, decline, IDLE, stay, warn } from './steps.ts';
 
 type At<K extends Phase['at']> = Phase & { at: K };
 
@@ -286,8 +286,24 @@ function refuseAsked(state: CopyState, event: Event & { on: 'refuse-asked' }): S
   if (fence && fence.n > n) return stay(state, ...answer(request, 'taken'));
   if (fence && fence.n === n && fence.verdict === 'adopted') return stay(state, ...answer(request, 'taken'));
   if (!(fence && fence.n === n) && wants(state, id, n)) return stay(state, ...answer(request, 'pending'));
+  const forgotten = fence?.n === n ? null : forgottenVerdict(state, event);
+  if (forgotten === 'taken') return stay(state, ...answer(request, 'taken'));
+  if (forgotten === 'unknown') {
+    return stay(state, ...decline(request, 'DATASET_UNAVAILABLE', `${state.dataset}: what was decided is lost here`));
+  }
   // Stored again even if memory says refused: memory counts the intention, the answer needs the disk.
   return refuse(state, id, n, request, null);
+}
+
+/**
+ * No verdict stands here, and yet the record is above the promise and names another than the node that promised. Only an
+ * adoption leads there, so the disk that held it has gone back. With a third node as the owner that is an answer; with this
+ * one, what it adopted is lost as well, and neither answer would be true (I3).
+ */
+function forgottenVerdict(state: CopyState, event: Event & { on: 'refuse-asked' }): 'taken' | 'unknown' | null {
+  const record = recordOf(state, event.id);
+  if (!record || record.term.n <= event.n || record.owner === event.from || record.phase === 'deleted') return null;
+  return record.owner === state.self ? 'unknown' : 'taken';
 }
 
 function wants(state: CopyState, id: string, n: number): boolean {

@@ -48,6 +48,10 @@ export interface RunnerDeps {
   readonly salt: () => string;
   /** This process may acknowledge at all for such an in-sync set (lease). */
   readonly mayServe: (inSync: readonly string[]) => boolean;
+  /** Why nothing that stands on this node's disk may be relied on; null = nothing speaks against it. */
+  readonly withheld: () => ZringError | null;
+  /** What was said durably is safe from a disk that goes back: to be awaited before another node hears of it. */
+  readonly confirm: () => Promise<void>;
   readonly onFenced: () => void;
   readonly onChange: (runner: DatasetRunner, before: CopyState) => void;
   readonly onLeftover: (name: string) => void;
@@ -75,6 +79,8 @@ export class DatasetRunner {
   #inFlight = 0;
   #stopped = false;
   lastUsedMs = 0;
+  /** An operator is accepting this copy: its steps are carried out although the disk is withheld. */
+  accepting = false;
   /** Of the open store. */
   storage: DatasetStorage | null = null;
 
@@ -146,6 +152,13 @@ export class DatasetRunner {
     this.#wake();
   }
 
+  /** For whoever makes another from the same disk. */
+  async end(): Promise<void> {
+    this.kill();
+    await this.letGo();
+    this.#store = null;
+  }
+
   /** After `kill`: closes the files, as the end of a process would. */
   async letGo(): Promise<void> {
     this.#fenced = true;
@@ -155,6 +168,11 @@ export class DatasetRunner {
 
   dispatch(event: Event): void {
     if (this.#stopped) return;
+    const withheld = this.#withheld();
+    if (withheld && FROM_OUTSIDE.has(event.on)) {
+      this.#turnAway(event, withheld);
+      return;
+    }
     const before = this.#state;
     const { state, effects } = step(
       this.#refresh(before, 'id' in event ? event.id : null),
@@ -167,6 +185,15 @@ export class DatasetRunner {
     if (state === before && effects.length === 0) return;
     this.#wake();
     this.deps.onChange(this, before);
+  }
+
+  #withheld(): ZringError | null {
+    return this.accepting ? null : this.deps.withheld();
+  }
+
+  #turnAway(event: Event, withheld: ZringError): void {
+    if (!('request' in event) || event.request === null) return;
+    this.#start({ do: 'answer', request: event.request, answer: { ok: false, failure: failureOf(withheld) } });
   }
 
   /** Facts that live elsewhere on this node, as of now. */
@@ -250,11 +277,14 @@ export class DatasetRunner {
   // --- effects ----------------------------------------------------------------------------------------------------
 
   #start(effect: Effect): void {
+    const withheld = this.#withheld();
+    // Nothing more is done on the strength of such a disk. The machine stands still: whoever lifts this makes a new one.
+    if (withheld && !STILL_DONE.has(effect.do)) return;
     switch (effect.do) {
       case 'answer': {
         const settle = this.#requests.get(effect.request);
         this.#requests.delete(effect.request);
-        settle?.(effect.answer);
+        settle?.(withheld && effect.answer.ok ? { ok: false, failure: failureOf(withheld) } : effect.answer);
         return;
       }
       case 'note':
@@ -380,6 +410,7 @@ export class DatasetRunner {
     const { to, what, id, n } = effect;
     const method = what === 'released' ? METHODS.released : METHODS.refused;
     try {
+      await this.deps.confirm();
       await this.deps.peers.call(
         to,
         method,
@@ -424,7 +455,31 @@ export class DatasetRunner {
   }
 }
 
-async function readCopy(driver: DatasetDriver, dataset: string): Promise<Copy | null> {
+/** What nobody may set going on a withheld disk; everything else ends what is under way. */
+const FROM_OUTSIDE: ReadonlySet<Event['on']> = new Set<Event['on']>([
+  'record',
+  'open',
+  'create',
+  'remove',
+  'drain',
+  'refuse-asked',
+  'told-released',
+  'told-refused',
+  'contact',
+  'pull',
+  'retire',
+  'tick',
+]);
+
+const STILL_DONE: ReadonlySet<Effect['do']> = new Set<Effect['do']>([
+  'answer',
+  'note',
+  'close-store',
+  'fence',
+  'cancel-pull',
+]);
+
+export async function readCopy(driver: DatasetDriver, dataset: string): Promise<Copy | null> {
   const info = await driver.get(dataset);
   return info ? (parseCopy(info)?.copy ?? null) : null;
 }

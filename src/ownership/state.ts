@@ -215,6 +215,8 @@ export type Event =
   | { readonly on: 'pull' }
   | { readonly on: 'cancel-pull' }
   | { readonly on: 'retire'; readonly id: string }
+  /** An operator takes this copy as it is, though the disk it stands on has gone back. */
+  | { readonly on: 'accept-disk' }
   | { readonly on: 'tick' }
   // completions
   | { readonly on: 'persisted'; readonly copy: Copy }

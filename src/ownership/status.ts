@@ -3,10 +3,16 @@ import type { MoveInfo } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { formatTerm } from '../common/term.ts';
-import type { Usage } from '../dataset/driver.ts';
-import type { LeaseState } from './lease.ts';
+import type { DatasetDriver, Usage } from '../dataset/driver.ts';
+import { liveRecords } from './catalog.ts';
+import type { CatalogKeeper } from './catalog-keeper.ts';
+import type { LeaseState, NodeLease } from './lease.ts';
+import type { MapKeeper } from './map-keeper.ts';
+import type { Puller } from './pull.ts';
 import type { DatasetRunner } from './runner.ts';
+import type { Found } from './startup.ts';
 import type { Phase, Role } from './state.ts';
+import type { StorageWatch } from './storage-watch.ts';
 
 export interface CopyStatus {
   readonly dataset: string;
@@ -75,5 +81,71 @@ export function copyStatus(runner: DatasetRunner): CopyStatus | null {
     requestsInside: runner.gate.inside,
     promisedTo: copy.promise?.to ?? null,
     priorSinceMs: copy.priorSinceMs,
+  };
+}
+
+export interface StatusSources {
+  readonly self: string;
+  readonly stopping: boolean;
+  readonly available: boolean;
+  readonly freshMs: number;
+  readonly catalog: CatalogKeeper;
+  readonly map: MapKeeper;
+  readonly lease: NodeLease;
+  readonly puller: Puller;
+  readonly found: Found;
+  readonly storage: StorageWatch;
+  readonly runners: Iterable<DatasetRunner>;
+}
+
+export function ownershipStatus(from: StatusSources): OwnershipStatus {
+  const { self, map, storage } = from;
+  const { catalog } = from.catalog;
+  const { refusal } = map;
+  const copies = [...from.runners].map(copyStatus).filter((status) => status !== null);
+  const records = liveRecords(catalog);
+  return {
+    node: self,
+    stopping: from.stopping,
+    lease: from.lease.state(),
+    coordinatorAvailable: from.available,
+    catalog: {
+      incarnation: catalog.incarnation,
+      complete: catalog.complete,
+      reported: catalog.reported,
+      records: records.length,
+      fresh: from.catalog.isFresh(from.freshMs),
+    },
+    map: map.map,
+    refusal: refusal && { code: refusal.code, message: refusal.message, details: refusal.details },
+    copies: copies.sort((a, b) => (a.dataset < b.dataset ? -1 : 1)),
+    deposed: from.found.deposed,
+    moves: from.puller.moves(),
+    storesOpen: copies.filter((copy) => copy.open).length,
+    away: records.filter((record) => record.owner !== self && map.home(record.dataset, record) === self).length,
+    usage: storage.usage,
+  };
+}
+
+export async function explainDataset(
+  dataset: string,
+  from: {
+    readonly driver: DatasetDriver;
+    readonly catalog: CatalogKeeper;
+    readonly map: MapKeeper;
+    readonly runner: DatasetRunner | null;
+  },
+): Promise<DatasetExplanation> {
+  const record = from.catalog.entry(dataset)?.record ?? null;
+  const here = from.runner && copyStatus(from.runner);
+  const snapshots = here ? await from.driver.snapshots(dataset) : [];
+  return {
+    dataset,
+    record,
+    tombstone: record !== null && from.catalog.isBuried(record.id),
+    home: from.map.home(dataset, record),
+    preference: from.map.preference(dataset),
+    here,
+    snapshots: snapshots.map(({ name, guid, createdMs, holds }) => ({ name, guid, createdMs, holds })),
   };
 }

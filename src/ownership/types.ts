@@ -11,6 +11,7 @@ import type { DatasetDriver } from '../dataset/driver.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { DatasetAccess, StorageDesk } from './access.ts';
+import type { DiskAcceptance } from './disk-acceptance.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { StoreFactory } from './runner.ts';
 import type { DatasetExplanation, OwnershipStatus } from './status.ts';
@@ -42,6 +43,8 @@ export interface OwnershipDeps {
 export interface Ownership {
   readonly access: DatasetAccess;
   readonly storage: StorageDesk;
+  /** What speaks against this node's disk, and an operator's word about it. */
+  readonly disk: Pick<DiskAcceptance, 'report' | 'accept'>;
   readonly methods: PeerMethods;
   status(): OwnershipStatus;
   explain(dataset: string): Promise<DatasetExplanation>;

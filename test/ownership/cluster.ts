@@ -107,8 +107,8 @@ export class TestCluster {
     };
   }
 
-  async startNode(id: string): Promise<TestNode> {
-    const open = this.options.openDriver ?? ((node, root) => openDirDriver(join(root, node), 'test'));
+  async startNode(id: string, { folder = join(this.root, id) } = {}): Promise<TestNode> {
+    const open = this.options.openDriver ?? (() => openDirDriver(folder, 'test'));
     const plain = await open(id, this.root);
     const driver = this.options.wrapDriver?.(plain, id) ?? plain;
     const coordinator = this.memory.connect();

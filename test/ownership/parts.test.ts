@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import type { NodeInfo } from '../../src/cluster/coordinator.ts';
 import type { OwnershipRecord } from '../../src/cluster/record.ts';
+import { SYSTEM_TIMERS } from '../../src/common/clock.ts';
+import type { DurableMap } from '../../src/common/durable-map.ts';
 import { openDirDriver } from '../../src/dataset/dir.ts';
 import { isDatasetName } from '../../src/dataset/names.ts';
 import {
@@ -17,6 +19,7 @@ import {
 } from '../../src/ownership/copy-properties.ts';
 import { Gate } from '../../src/ownership/gate.ts';
 import { NodeLease } from '../../src/ownership/lease.ts';
+import { NodeDisk } from '../../src/ownership/node-disk.ts';
 import { type PullFacts, PullMemory, planPulls } from '../../src/ownership/rebalance.ts';
 import { finalName, isOurs, isStepOf, stepName } from '../../src/ownership/snapshot-names.ts';
 import { takeStock } from '../../src/ownership/startup.ts';
@@ -108,17 +111,29 @@ test('the lease counts from before the call, ends by itself, and tells a predece
     moves: [],
     startedMs: 0,
   };
-  const make = (instance: string, former: string | null) =>
-    new NodeLease({
+  let marks = 0;
+  const make = (instance: string, former: string | null) => {
+    const stored = new Map([['disk/mark', String(++marks)]]);
+    if (former !== null) stored.set('lease/instance', former);
+    const map: DurableMap = {
+      get: (key) => stored.get(key),
+      entries: () => [],
+      commit: async () => {},
+      close: async () => {},
+    };
+    // Another disk each time would be refused; here they differ in nothing but who used them.
+    const disk = new NodeDisk(map, SYSTEM_TIMERS, { hex: () => ID, fraction: () => 0 });
+    return new NodeLease({
       node: 'a',
       instance,
-      former,
+      disk,
       coordinator,
       clock: { monotonicMs: () => nowMs, wallMs: () => 0 },
       logger: silentLogger(),
       ttlMs: () => 10_000,
       info: () => info,
     });
+  };
   const lease = make('one', null);
   assert.ok(!lease.mayServe(['a', 'b']));
   assert.ok(lease.mayServe(['a']), 'alone in the in-sync set: nobody else can own it');
