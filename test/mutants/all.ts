@@ -1,0 +1,18 @@
+// Every mutant, in the order of the layers. Journal, replicas and takeover do not exist yet, so nothing here trims a journal
+// by the owner's word or counts a stale member of an in-sync set; those come with that stage.
+import { COORDINATOR_MUTANTS } from './coordinator.ts';
+import { DATASET_MUTANTS } from './dataset.ts';
+import type { Mutant } from './mutant.ts';
+import { PROTOCOL_MUTANTS } from './protocol.ts';
+import { RECORD_MUTANTS } from './records.ts';
+import { ROUTING_MUTANTS } from './routing.ts';
+import { STORE_MUTANTS } from './store.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  ...PROTOCOL_MUTANTS,
+  ...RECORD_MUTANTS,
+  ...COORDINATOR_MUTANTS,
+  ...DATASET_MUTANTS,
+  ...STORE_MUTANTS,
+  ...ROUTING_MUTANTS,
+];

@@ -1,0 +1,4 @@
+// TODO
+import type { Mutant } from './mutant.ts';
+
+export const STORE_MUTANTS: readonly Mutant[] = [];

@@ -1,0 +1,119 @@
+// A copy of the working tree in which mutants are made and tests are run, and the runs of node:test in it. Owns the folder
+// and the processes that it starts; the tree that it was copied from is never changed.
+import { spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { applyEdit, type Catcher, editsOf, type Mutant } from './mutant.ts';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** What tests read. */
+const COPIED = ['src', 'test', 'config', 'docs', 'package.json', 'tsconfig.json'];
+/** Between asking a run that took too long to end, and killing it. */
+const TERM_MS = 3_000;
+
+export interface Outcome {
+  readonly verdict: 'pass' | 'fail' | 'skipped';
+  readonly name: string;
+  /** Why it was skipped. */
+  readonly reason: string;
+  readonly kind: string | null;
+  readonly message: string;
+}
+
+export interface TestRun {
+  readonly outcomes: readonly Outcome[];
+  readonly timedOut: boolean;
+  readonly ms: number;
+  /** The end of what the runner itself said. */
+  readonly said: string;
+}
+
+export class Workshop {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async make(): Promise<Workshop> {
+    const folder = await mkdtemp(join(tmpdir(), 'zring-mutants-'));
+    for (const name of COPIED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
+    await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    await mkdir(join(folder, 't'));
+    return new Workshop(folder);
+  }
+
+  remove(): Promise<void> {
+    return rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Makes the mutant, runs `task`, and puts the files back. */
+  async with<Result>(mutant: Mutant, task: () => Promise<Result>): Promise<Result> {
+    const before = new Map<string, string>();
+    try {
+      for (const edit of editsOf(mutant)) {
+        const path = join(this.#folder, edit.file);
+        const text = await readFile(path, 'utf8');
+        if (!before.has(path)) before.set(path, text);
+        await writeFile(path, applyEdit(text, edit));
+      }
+      return await task();
+    } finally {
+      for (const [path, text] of before) await writeFile(path, text);
+    }
+  }
+
+  /** Runs these tests of one file; `catchers` share file and environment. */
+  async run(catchers: readonly [Catcher, ...Catcher[]], limitMs: number): Promise<TestRun> {
+    const [{ file, env }] = catchers;
+    const names = [...new Set(catchers.map(({ test }) => test))];
+    const patterns = names.map((name) => `--test-name-pattern=^${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`);
+    const reporter = ['--test-reporter', join(this.#folder, 'test/mutants/reporter.mjs')];
+    // A test of this command runs inside of node:test, whose children would speak its own protocol.
+    const { NODE_TEST_CONTEXT: _outer, ...inherited } = process.env;
+    const beganMs = performance.now();
+    const child = spawn(process.execPath, ['--import', 'tsx', '--test', ...reporter, ...patterns, file], {
+      cwd: this.#folder,
+      env: { ...inherited, TMPDIR: join(this.#folder, 't'), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, for a run that hangs is ended with all that it has started.
+      detached: true,
+    });
+    let [out, said, timedOut] = ['', '', false];
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      said = `${said}${chunk}`.slice(-2_000);
+    });
+    const signal = (name: NodeJS.Signals) => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, name);
+      } catch {
+        // Gone already.
+      }
+    };
+    const limit = setTimeout(() => {
+      timedOut = true;
+      signal('SIGTERM');
+      setTimeout(signal, TERM_MS, 'SIGKILL').unref();
+    }, limitMs);
+    const interrupted = () => signal('SIGKILL');
+    process.once('exit', interrupted);
+    await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
+    clearTimeout(limit);
+    process.off('exit', interrupted);
+    // What a run left behind in its group has no business any more.
+    signal('SIGKILL');
+    return { outcomes: outcomesIn(out), timedOut, ms: performance.now() - beganMs, said: said || out.slice(-2_000) };
+  }
+}
+
+function outcomesIn(out: string): Outcome[] {
+  return out
+    .split('\n')
+    .filter((line) => line.startsWith('{"verdict":'))
+    .map((line) => JSON.parse(line) as Outcome);
+}
