@@ -16,6 +16,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   status: async () => (await import('./cli/status.ts')).statusCommand,
   buckets: async () => (await import('./cli/datasets.ts')).bucketsCommand,
   bucket: async () => (await import('./cli/bucket.ts')).bucketCommand,
+  disk: async () => (await import('./cli/disk.ts')).diskCommand,
   credential: async () => (await import('./cli/credential.ts')).credentialCommand,
   explain: async () => (await import('./cli/datasets.ts')).explainCommand,
   move: async () => (await import('./cli/datasets.ts')).moveCommand,

@@ -6,6 +6,7 @@ import type { ClusterMap } from '../cluster/map.ts';
 import type { ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import type { Config } from '../config/types.ts';
+import { diskReason } from '../ownership/lease.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { BucketDesk } from './bucket-settings.ts';
 import type { CredentialDesk } from './credentials.ts';
@@ -53,6 +54,7 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
     },
     buckets: deps.buckets,
     credentials: deps.credentials,
+    disk: ownership.disk,
     async explain(dataset) {
       const known = await ownership.explain(dataset);
       const lifecycle = deps.lifecycleRules(dataset);
@@ -84,6 +86,7 @@ function readiness(deps: AdminApiDeps): ReadyAnswer {
   if (lifecycle !== 'running') reasons.push(lifecycle);
   const status = deps.ownership.status();
   if (status.lease.taken) reasons.push('another process holds the lease of this node id');
+  if (status.lease.disk) reasons.push(diskReason(deps.self, status.lease.disk));
   if (!status.map) reasons.push('no membership map yet: the coordinator has not been reached since this node was made');
   return { ready: reasons.length === 0, reasons };
 }

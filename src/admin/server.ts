@@ -162,6 +162,8 @@ function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>)
     ['GET /events', async ({ response }) => openEvents(options, streams, response)],
     ['GET /credentials', async (_call, name) => (name === '' ? api.credentials.list() : api.credentials.show(name))],
     ['POST /credentials', async ({ body }, verb) => api.credentials.run(verb, parseJson(body))],
+    ['GET /disk', async () => api.disk.report()],
+    ['POST /disk', async ({ body }) => api.disk.accept(parseAcceptance(body))],
     ['POST /move', async ({ body }) => api.move(parseMove(body))],
     ['POST /reload', async () => api.reload()],
   ]);
@@ -215,6 +217,13 @@ function parseMove(body: Buffer): { dataset: string; to: string | null } {
   return { dataset, to };
 }
 
+/** The word must be there: a request that somebody sent by mistake gives nothing up. */
+function parseAcceptance(body: Buffer): { evenUnheard: boolean } {
+  const { acceptLoss, evenUnheard } = (parseJson(body) ?? {}) as { acceptLoss?: unknown; evenUnheard?: unknown };
+  if (acceptLoss !== true) throw new ZringError('CONFIG_REFUSED', 'expected {"acceptLoss": true}');
+  return { evenUnheard: evenUnheard === true };
+}
+
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -251,6 +260,7 @@ const STATUS_OF: Partial<Record<string, number>> = {
   DATASET_BUSY: 503,
   DATASET_UNAVAILABLE: 503,
   NOT_OWNER: 503,
+  NODE_ID_TAKEN: 409,
   NODE_UNREACHABLE: 502,
 };
 

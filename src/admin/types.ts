@@ -1,6 +1,7 @@
 // What the admin listener shows and does, as JSON shapes. The CLI prints the same shapes; the composition root fills them.
 import type { MoveInfo } from '../cluster/coordinator.ts';
 import type { CredentialStatus } from '../cluster/credential-keeper.ts';
+import type { Ownership } from '../ownership/types.ts';
 import type { BucketDesk } from './bucket-settings.ts';
 import type { CredentialDesk } from './credentials.ts';
 
@@ -69,6 +70,8 @@ export interface AdminApi {
   /** Storage settings, at the bucket's owner. */
   readonly buckets: BucketDesk;
   readonly credentials: CredentialDesk;
+  /** This node's disk: what speaks against it, and an operator's word (src/ownership/disk-acceptance.ts). */
+  readonly disk: Pick<Ownership['disk'], 'report' | 'accept'>;
   /** `to` null clears the pin. */
   move(request: { dataset: string; to: string | null }): Promise<unknown>;
   /** Reads the configuration file again, now. */

@@ -7,6 +7,7 @@ const LOOK_MS = 1_000;
 
 /** Waits for requests and for a step under way, then closes the store; what does not end in time is cut. */
 export async function closeInTime(runner: DatasetRunner, graceMs: number): Promise<void> {
+  if (runner.ended) return;
   const { clock, logger } = runner.deps;
   const endMs = clock.monotonicMs() + graceMs;
   const leftMs = () => endMs - clock.monotonicMs();
@@ -20,4 +21,9 @@ export async function closeInTime(runner: DatasetRunner, graceMs: number): Promi
     else await runner.changed(Math.min(leftMs(), LOOK_MS));
   }
   if (runner.store) logger.warn({ dataset: runner.dataset }, 'the store could not be closed in time');
+}
+
+/** Nothing stands here and nothing goes on: it is made again when somebody asks. */
+export function isForgettable(runner: DatasetRunner): boolean {
+  return runner.state.copy === null && !runner.busy && runner.waiting === 0 && !runner.pulling;
 }

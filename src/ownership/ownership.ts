@@ -13,9 +13,8 @@ import { SYSTEM_ENTROPY } from '../common/system-entropy.ts';
 import type { Config } from '../config/types.ts';
 import { createStore, openStore } from '../store/store.ts';
 import type { StorageDesk } from './access.ts';
-import { liveRecords } from './catalog.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
-import { closeInTime } from './closing.ts';
+import { closeInTime, isForgettable } from './closing.ts';
 import { LocalAccess } from './dataset-access.ts';
 import { DiskAcceptance } from './disk-acceptance.ts';
 import { FenceBook } from './fence-book.ts';
@@ -31,7 +30,8 @@ import { collectOwnershipMetrics } from './ownership-metrics.ts';
 import { METHODS } from './peer-messages.ts';
 import { setPin } from './pin.ts';
 import { Puller } from './pull.ts';
-import { PullMemory, planPulls } from './rebalance.ts';
+import { planRound } from './pull-round.ts';
+import { PullMemory } from './rebalance.ts';
 import { publishTombstones, report } from './report.ts';
 import { DatasetRunner, type RunnerDeps, readCopy } from './runner.ts';
 import { type Found, takeStock } from './startup.ts';
@@ -254,7 +254,7 @@ class OwnershipNode implements Ownership {
     this.#loops.add('map', catalogPollMs * 5, () => this.#map.sync());
     this.#loops.add('tick', tickMs, async () => this.#tick());
     this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
-    this.#loops.add('janitor', janitorMs, () => this.#cleanUp());
+    this.#loops.add('janitor', janitorMs, async () => (this.#lease.withheld() ? undefined : this.#janitor.round()));
     this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners.values()));
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('map');
@@ -292,31 +292,20 @@ class OwnershipNode implements Ownership {
     }
   }
 
-  async #cleanUp(): Promise<void> {
-    if (!this.#lease.withheld()) await this.#janitor.round();
-  }
-
   #rebalance(): void {
     if (this.#stopping || this.#lease.withheld()) return;
-    const { self, clock } = this.#deps;
-    const running = new Set<string>();
-    for (const runner of this.#runners.values()) if (isPullPhase(runner.state)) running.add(runner.dataset);
-    const { mode, concurrency } = this.#config.rebalance;
-    const plan = planPulls({
-      self,
-      mode,
-      concurrency,
-      nowMs: clock.monotonicMs(),
-      records: liveRecords(this.#catalog.catalog),
-      home: (record) => this.#map.home(record.dataset, record),
-      isLeaving: (owner) => this.#map.isDraining(owner) || !this.#map.has(owner),
-      touched: this.#memory.touched,
-      running,
-      notBeforeMs: (dataset) => this.#memory.notBeforeMs(dataset),
+    const plan = planRound({
+      self: this.#deps.self,
+      rebalance: this.#config.rebalance,
+      nowMs: this.#deps.clock.monotonicMs(),
+      catalog: this.#catalog,
+      map: this.#map,
+      memory: this.#memory,
+      runners: this.#runners.values(),
     });
     for (const dataset of plan.cancel) this.#runners.get(dataset)?.dispatch({ on: 'cancel-pull' });
     for (const dataset of plan.start) this.#runner(dataset).dispatch({ on: 'pull' });
-    this.#deps.metrics?.movesInFlight.set(running.size);
+    this.#deps.metrics?.movesInFlight.set(plan.running);
   }
 
   async round(): Promise<void> {
@@ -494,9 +483,4 @@ class OwnershipNode implements Ownership {
     await Promise.all([...this.#runners.values()].map((runner) => runner.letGo()));
     await this.#disk.close();
   }
-}
-
-/** Nothing stands here and nothing goes on: it is made again when somebody asks. */
-function isForgettable(runner: DatasetRunner): boolean {
-  return runner.state.copy === null && !runner.busy && runner.waiting === 0 && !runner.pulling;
 }

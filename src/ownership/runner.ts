@@ -119,6 +119,10 @@ export class DatasetRunner {
     return this.#inFlight > 0;
   }
 
+  get ended(): boolean {
+    return this.#stopped;
+  }
+
   get pulling(): boolean {
     return this.#pull !== null;
   }

@@ -44,6 +44,10 @@ function api(node: string): AdminApi {
       show: (name) => ({ accessKey: name }) as never,
       run: async (verb, request) => ({ verb, request }) as never,
     },
+    disk: {
+      report: async () => ({ node }) as never,
+      accept: async (options) => ({ node, ...options }) as never,
+    },
     reload: async () => ({}),
   };
 }
@@ -110,6 +114,17 @@ test('credentials: the list, one of them, and changes by their verb', async () =
   assert.deepEqual(JSON.parse((await ask('GET', '/credentials/Zo%C3%AB')).text), { accessKey: 'Zoë' });
   const answer = await ask('POST', '/credentials/rotate', '{"name":"AK1"}');
   assert.deepEqual(JSON.parse(answer.text), { verb: 'rotate', request: { name: 'AK1' } });
+});
+
+test('a disk is accepted by the node that is asked, and only with the word', async () => {
+  assert.equal((await ask('GET', '/disk', '', false)).status, 401);
+  assert.deepEqual(JSON.parse((await ask('GET', '/nodes/b/disk')).text), { node: 'b' });
+  assert.equal((await ask('POST', '/disk', '{}')).status, 409);
+  assert.equal((await ask('POST', '/disk', '{"acceptLoss":"yes"}')).status, 409);
+  const accepted = await ask('POST', '/disk', '{"acceptLoss":true}');
+  assert.deepEqual(JSON.parse(accepted.text), { node: 'a', evenUnheard: false });
+  const unheard = await ask('POST', '/nodes/b/disk', '{"acceptLoss":true,"evenUnheard":true}');
+  assert.deepEqual(JSON.parse(unheard.text), { node: 'b', evenUnheard: true });
 });
 
 test('/ready is 503 with the reasons while the node is not ready', async () => {
