@@ -40,7 +40,8 @@ export type Decision =
   /** To the peer that forwarded it; epoch and term are added by who knows them. */
   | { readonly kind: 'not-owner'; readonly owner: string | null }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'unavailable'; readonly reason: string };
+  /** `outcomeUnknown`: somebody may have carried it out, or still be about to. */
+  | { readonly kind: 'unavailable'; readonly reason: string; readonly outcomeUnknown?: true };
 
 export function decide(question: RouteQuestion): Decision {
   if (question.scope === 'node') return { kind: 'serve' };
@@ -48,7 +49,11 @@ export function decide(question: RouteQuestion): Decision {
   const { origin, tried, whereabouts } = question;
   if (origin === 'peer') return decideForPeer(whereabouts, tried);
   const last = tried.at(-1);
-  if (last && !question.replayable) return unavailable('the request cannot be sent again');
+  if (last && !question.replayable) {
+    if (last.refusal) return unavailable('the request cannot be sent again');
+    // It was sent, and then there was silence. A refusal proves that nothing was applied; silence proves nothing.
+    return { ...unavailable(`node ${last.node} gave no answer`), outcomeUnknown: true };
+  }
   if (last?.refusal?.owner && mayForward(question, last.refusal.owner)) {
     return { kind: 'forward', node: last.refusal.owner };
   }
@@ -100,6 +105,6 @@ function whyNot(tried: readonly Attempt[]): string {
   return last.refusal ? `node ${last.node} is not the owner` : `node ${last.node} cannot be reached`;
 }
 
-function unavailable(reason: string): Decision {
+function unavailable(reason: string): Extract<Decision, { kind: 'unavailable' }> {
   return { kind: 'unavailable', reason };
 }

@@ -170,7 +170,7 @@ async function runWhereItBelongs(
         identify(authenticator(), exchange, parsed);
         throw new S3Error('NoSuchBucket');
       case 'unavailable':
-        throw unavailable(routed.reason);
+        throw routed.outcomeUnknown ? outcomeUnknown() : unavailable(routed.reason);
     }
   }
 }
@@ -179,6 +179,13 @@ function unavailable(reason: string): S3Error {
   return new S3Error('SlowDown', `The bucket cannot be served now: ${reason}. Please try again.`, {
     retryAfterSeconds: 1,
   });
+}
+
+/** Not SlowDown, which promises that nothing was applied (docs/ERRORS.md). */
+function outcomeUnknown(): S3Error {
+  const message =
+    'The node that has the bucket gave no answer; whether the change was made is not known. Please try again.';
+  return new S3Error('ServiceUnavailable', message, { retryAfterSeconds: 1 });
 }
 
 function routeOptions(services: PipelineServices, operation: OperationName): RouteOptions {

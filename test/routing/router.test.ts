@@ -91,6 +91,13 @@ for (const [name, question, kind, node] of cases) {
   });
 }
 
+test('silence after the request was sent leaves its outcome unknown; a refusal does not', () => {
+  const lost = decide({ ...base, whereabouts: at('b'), tried: [unreached('b')], replayable: false });
+  assert.equal(lost.kind === 'unavailable' && lost.outcomeUnknown, true);
+  const refused = decide({ ...base, whereabouts: at('c'), tried: [refusedBy('b', 'c')], replayable: false });
+  assert.equal(refused.kind === 'unavailable' && refused.outcomeUnknown, undefined);
+});
+
 test('a typed refusal names an owner only when it is known, not guessed', () => {
   const peer = { ...base, origin: 'peer' as const };
   assert.deepEqual(decide({ ...peer, whereabouts: at('b') }), { kind: 'not-owner', owner: 'b' });
