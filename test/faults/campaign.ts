@@ -23,7 +23,8 @@ const HELP = `npm run faults -- [options]: real clusters, real faults, checked h
   --profile P,…     ${PROFILES.join(', ')} (default: all in turn)
   --faults N        planned faults a run (default 60)
   --clusters K      runs at the same time (default 1)
-  --rate N          operations a second a cluster (default: what the workload thinks right)
+  --rate N          operations a second a cluster (default 40)
+  --commit REF      which commit is built (default HEAD)
   --worktree        the program as it lies in src, not that of the last commit
   --json FILE       the result, written after each run
   --folder DIR      where histories and logs are kept (default: a new folder in ${tmpdir()})
@@ -41,7 +42,7 @@ interface Campaign {
   readonly minutes: number;
   readonly clusters: number;
   readonly faults: number;
-  readonly ratePerSecond: number | undefined;
+  readonly ratePerSecond: number;
   readonly json: string | undefined;
 }
 
@@ -69,7 +70,7 @@ async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
         profile,
         faults: campaign.faults,
         folder: join(campaign.folder, `${String(number).padStart(3, '0')}-${profile}`),
-        ...(campaign.ratePerSecond !== undefined && { ratePerSecond: campaign.ratePerSecond }),
+        ratePerSecond: campaign.ratePerSecond,
       };
       const run = await launchRun(program, request, ended.signal);
       runs.push(run);
@@ -120,6 +121,7 @@ async function main(): Promise<number> {
       faults: text,
       clusters: text,
       rate: text,
+      commit: text,
       worktree: flag,
       json: text,
       folder: text,
@@ -142,14 +144,20 @@ async function main(): Promise<number> {
   if (!requireParts()) return 3;
   const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'zring-faults-')));
   await mkdir(folder, { recursive: true });
-  const program = await buildProgram(folder, { worktree: values.worktree === true });
+  const program = await buildProgram(folder, { commit: values.worktree ? null : (values.commit ?? 'HEAD') });
   const faults = numberOf('faults', values.faults, 60);
   const profiles = profilesOf(values.profile);
-  const ratePerSecond = values.rate === undefined ? undefined : numberOf('rate', values.rate, 1);
+  const ratePerSecond = numberOf('rate', values.rate, 40);
   if (values.run !== undefined) {
     const profile = profiles[0] ?? 'mixed';
-    const request = { seed: numberOf('run', values.run, 1), profile, faults, folder: join(folder, 'run') };
-    const run = await launchRun(program, { ...request, ...(ratePerSecond !== undefined && { ratePerSecond }) });
+    const request = {
+      seed: numberOf('run', values.run, 1),
+      profile,
+      faults,
+      ratePerSecond,
+      folder: join(folder, 'run'),
+    };
+    const run = await launchRun(program, request);
     print(runLines(run, program.commit));
     return exitCode(judge(run).verdict);
   }

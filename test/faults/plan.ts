@@ -65,6 +65,8 @@ export interface RunSettings {
   readonly mode: 'lazy' | 'background';
   readonly priorCopyMs: number;
   readonly clients: number;
+  /** Buckets that come and go, besides those that stay. */
+  readonly deletingBuckets: boolean;
 }
 
 export const PROFILES = [
@@ -146,6 +148,7 @@ export function planRun(options: PlanOptions): Plan {
     mode: random.chance(0.5) ? 'lazy' : 'background',
     priorCopyMs: 1000 * random.between(4, 15),
     clients: random.between(6, 10),
+    deletingBuckets: random.chance(0.5),
   };
   const weights = WEIGHTS[profile];
   const kinds = Object.keys(weights) as FaultKind[];

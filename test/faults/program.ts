@@ -19,7 +19,8 @@ export interface Program {
   readonly runner: string;
 }
 
-export async function buildProgram(folder: string, options: { worktree: boolean }): Promise<Program> {
+/** `commit` null: the working tree. */
+export async function buildProgram(folder: string, options: { commit: string | null }): Promise<Program> {
   const program = join(folder, 'program');
   await mkdir(program, { recursive: true });
   const isCheckout = await access(join(ROOT, '.git')).then(
@@ -27,15 +28,16 @@ export async function buildProgram(folder: string, options: { worktree: boolean 
     () => false,
   );
   let commit = 'unknown';
-  if (isCheckout) commit = (await git('rev-parse', '--short=10', 'HEAD')).trim();
-  if (isCheckout && !options.worktree) {
+  if (isCheckout) commit = (await git('rev-parse', '--short=10', options.commit ?? 'HEAD')).trim();
+  if (isCheckout && options.commit !== null) {
     await run(
       'sh',
       '-c',
-      'git -C "$1" archive HEAD -- src package.json tsconfig.json tsconfig.build.json | tar -x -C "$2"',
+      'git -C "$1" archive "$3" -- src package.json tsconfig.json tsconfig.build.json | tar -x -C "$2"',
       'sh',
       ROOT,
       program,
+      commit,
     );
   } else {
     if (isCheckout && (await git('status', '--porcelain', '--', ...SOURCES)) !== '') commit += '-dirty';

@@ -19,6 +19,8 @@ export interface RunResult {
   readonly operations: { readonly ok: number; readonly failed: number; readonly unknown: number };
   readonly checkedOperations: number;
   readonly violations: readonly string[];
+  /** What the checker could not decide. */
+  readonly undecided: readonly string[];
   readonly acknowledgedLost: number;
   readonly false404: number;
   /** What did not come to rest. */
@@ -60,6 +62,7 @@ export function judge(run: RunResult, floors: Floors = FLOORS): Judgement {
   const okPerSecond = run.faultSeconds > 0 ? ok / run.faultSeconds : 0;
   const voids = [
     ...(run.error === null ? [] : [`the harness stopped: ${run.error}`]),
+    ...(run.undecided.length > 0 ? [`the checker could not decide ${run.undecided.length} times`] : []),
     ...run.missed.map((reason) => `did not fire: ${reason}`),
     ...(all < floors.operationsMin ? [`${all} operations, fewer than ${floors.operationsMin}`] : []),
     ...(okPerSecond < floors.okPerSecondMin

@@ -26,7 +26,7 @@ export async function injectConfig(fault: ConfigFault, context: InjectionContext
       if (!(await untilPinned(lab, dataset, to))) return missed(`${dataset} could not be asked to move`);
       await lab.until(MOVED_MS, async () => {
         const record = (await lab.datasets())?.find((candidate) => candidate.dataset === dataset);
-        return record?.owner === record?.home || null;
+        return (record && record.owner === record.home && (to === null || record.owner === to)) || null;
       });
       return fired({}, `${dataset} to ${to ?? 'its home'}`);
     }
@@ -34,7 +34,10 @@ export async function injectConfig(fault: ConfigFault, context: InjectionContext
       const chosen = Array.from({ length: fault.count }, (_, i) => buckets[(fault.first + i) % buckets.length] ?? '');
       const pinned = await Promise.all(chosen.map((dataset) => untilPinned(lab, dataset, lab.nodeAt(fault.to).id)));
       if (!pinned.includes(true)) return missed('no dataset could be asked to move');
-      await delay(MOVED_MS / 2);
+      await lab.until(2 * MOVED_MS, async () => {
+        const records = (await lab.datasets())?.filter(({ dataset }) => chosen.includes(dataset)) ?? [];
+        return (records.length > 0 && records.every(({ owner, home }) => owner === home)) || null;
+      });
       return fired({}, `${chosen.length} to ${lab.nodeAt(fault.to).id}`);
     }
     case 'drain': {

@@ -56,7 +56,7 @@ export async function startLabRedis(folder: string, ip: string): Promise<LabRedi
   }
 
   async function command(...words: string[]): Promise<string> {
-    return (await run('redis-cli', '-h', ip, '-p', String(PORT), '-t', '10', ...words)).trim();
+    return (await run('redis-cli', '-h', ip, '-p', String(PORT), ...words)).trim();
   }
 
   await launch(true);
