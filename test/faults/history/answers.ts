@@ -1,7 +1,7 @@
 // Judges answers that need no search: bodies and headers against what the writer sent, pages of listings in themselves,
 // uploads that must still be there, buckets that always exist, keys that nobody could read in the end. Pure.
 import type { Operation, Seen, Written } from './operation.ts';
-import { compareKeys, createdBuckets, isNoSuchBucket } from './registers.ts';
+import { comingBuckets, compareKeys, isNoSuchBucket } from './registers.ts';
 import type { Violation, ViolationKind } from './violation.ts';
 
 export type Writes = ReadonlyMap<string, { readonly written: Written; readonly operation: Operation }>;
@@ -84,7 +84,7 @@ function judgePage(judged: Judged, operation: Operation): void {
 }
 
 function judgeStableBuckets(judged: Judged, operations: readonly Operation[]): void {
-  const coming = createdBuckets(operations);
+  const coming = comingBuckets(operations);
   const stable = new Set(operations.map(({ bucket }) => bucket).filter((name) => name !== '' && !coming.has(name)));
   for (const operation of operations) {
     const { kind, bucket, status } = operation;
@@ -100,7 +100,7 @@ function judgeStableBuckets(judged: Judged, operations: readonly Operation[]): v
 
 /** An upload that nobody completed or aborted takes parts, whatever moves meanwhile. */
 function judgeUploads(judged: Judged, operations: readonly Operation[]): void {
-  const coming = createdBuckets(operations);
+  const coming = comingBuckets(operations);
   const endedMs = new Map<string, number>();
   for (const { kind, upload, outcome, invokedMs } of operations) {
     if (!upload || outcome === 'failed') continue;

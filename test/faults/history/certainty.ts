@@ -43,18 +43,20 @@ export class Certainty {
   }
 
   /**
-   * Acknowledged writes and deletes that the final value does not account for: neither is it theirs, nor can whatever
-   * made it have come after them.
+   * Acknowledged writes and deletes that no later acknowledged one replaced, and that the final value does not account
+   * for: it is not theirs, and whatever made it cannot have come after them. Of several at once, all of them.
    */
   lost(final: string): Entry[] {
     const makers = this.#mutations.filter(({ writes }) => writes === final);
-    const latestMs = Math.max(Number.NEGATIVE_INFINITY, ...makers.map(({ returnedMs }) => returnedMs));
-    // A value that nobody wrote replaces nothing; what something else may have replaced is not blamed on it.
-    const explainedBy = makers.length > 0 ? null : this.#mutations;
-    return this.#mutations.filter((one) => {
-      if (!Number.isFinite(one.returnedMs) || one.writes === final) return false;
-      if (explainedBy === null) return latestMs < one.invokedMs;
-      return !explainedBy.some((other) => other !== one && other.returnedMs >= one.invokedMs);
-    });
+    const madeMs = latest(makers.map(({ returnedMs }) => returnedMs));
+    const acknowledged = this.#mutations.filter(({ returnedMs }) => Number.isFinite(returnedMs));
+    const lastInvokedMs = latest(acknowledged.map(({ invokedMs }) => invokedMs));
+    return acknowledged.filter(
+      ({ writes, invokedMs, returnedMs }) => writes !== final && returnedMs >= lastInvokedMs && madeMs < invokedMs,
+    );
   }
+}
+
+function latest(times: readonly number[]): number {
+  return times.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 }

@@ -62,7 +62,7 @@ function joinTwo(a: Operation, b: Operation): Operation {
 
 export interface Registers {
   readonly keys: readonly KeyHistory[];
-  /** Only of buckets that the history creates; all others exist throughout. */
+  /** Only of buckets that the history creates or deletes; all others exist throughout. */
   readonly buckets: readonly BucketHistory[];
 }
 
@@ -249,12 +249,14 @@ function firstAfter(keys: readonly string[], text: string): number {
 
 // --- buckets that come and go ----------------------------------------------------------------------------------------
 
-export function createdBuckets(operations: readonly Operation[]): Set<string> {
-  return new Set(operations.filter(({ kind }) => kind === 'create-bucket').map(({ bucket }) => bucket));
+/** They come and go, and begin as absent; all others exist throughout. */
+export function comingBuckets(operations: readonly Operation[]): Set<string> {
+  const coming = operations.filter(({ kind }) => kind === 'create-bucket' || kind === 'delete-bucket');
+  return new Set(coming.map(({ bucket }) => bucket));
 }
 
 function bucketHistories(operations: readonly Operation[]): BucketHistory[] {
-  const histories = new Map<string, Entry[]>([...createdBuckets(operations)].map((bucket) => [bucket, []]));
+  const histories = new Map<string, Entry[]>([...comingBuckets(operations)].map((bucket) => [bucket, []]));
   for (const operation of operations) {
     const entries = histories.get(operation.bucket);
     if (!entries) continue;
