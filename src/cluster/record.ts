@@ -32,6 +32,14 @@ export interface OwnershipRecord {
   readonly creator: string | null;
 }
 
+/**
+ * Of two tags of one life of the coordinator's data: was `a` made before `b`? A tag begins with the counter of its change,
+ * so that an answer that was long on its way is not taken for news.
+ */
+export function isOlderTag(a: string, b: string): boolean {
+  return Number.parseInt(a, 10) < Number.parseInt(b, 10);
+}
+
 /** A record with the coordinator's compare-and-set tag; the tag is never reused for other content. */
 export interface TaggedRecord {
   readonly record: OwnershipRecord;

@@ -5,7 +5,13 @@
 //   catalog/meta → incarnation, counter, cursor, complete, reported, left     catalog/record/<dataset> → entry
 //   catalog/tombstone/<id> → '1'
 import type { Coordinator, RecordPage } from '../cluster/coordinator.ts';
-import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from '../cluster/record.ts';
+import {
+  isOlderTag,
+  type OwnershipRecord,
+  parseRecord,
+  serializeRecord,
+  type TaggedRecord,
+} from '../cluster/record.ts';
 import type { Clock } from '../common/clock.ts';
 import type { DurableMap } from '../common/durable-map.ts';
 import { Rounds } from '../common/rounds.ts';
@@ -17,6 +23,7 @@ import {
   type CatalogEntry,
   EMPTY_CATALOG,
   enterIncarnation,
+  hearAll,
   judgeContinuity,
   learnAll,
   markReported,
@@ -102,7 +109,9 @@ export class CatalogKeeper {
       const before = this.#catalog.entries;
       const seen = new Set<string>();
       try {
-        await this.#readChanges((dataset) => seen.add(dataset));
+        const { complete } = await this.#readChanges((dataset) => seen.add(dataset));
+        // A failover may have lost that this node reported, which no counter tells; to say it again costs little.
+        if (!complete) this.#catalog = { ...this.#catalog, reported: false };
       } catch (error) {
         this.#fromStart = true;
         throw error;
@@ -113,7 +122,8 @@ export class CatalogKeeper {
     this.#syncedMs = beganMs;
   }
 
-  async #readChanges(onSeen: (dataset: string) => void): Promise<void> {
+  /** @returns the state that came with the last page. */
+  async #readChanges(onSeen: (dataset: string) => void): Promise<RecordPage['state']> {
     const { coordinator, logger, pageRecords } = this.#deps;
     for (;;) {
       const asked = this.#catalog.cursor;
@@ -144,7 +154,7 @@ export class CatalogKeeper {
         change.catalog.cursor !== this.#catalog.cursor || change.catalog.complete !== this.#catalog.complete;
       await this.#commit(change, moved);
       for (const { record } of page.records) onSeen(record.dataset);
-      if (page.cursor >= page.state.counter) return;
+      if (page.cursor >= page.state.counter) return page.state;
     }
   }
 
@@ -173,12 +183,19 @@ export class CatalogKeeper {
     this.#fromStart = true;
   }
 
-  /** Results of our own compare-and-set, and fresh reads. */
+  /** Results of our own compare-and-set, and fresh reads; a page that was read meanwhile may know better. */
   learn(tagged: TaggedRecord): void {
+    const known = this.entry(tagged.record.dataset)?.tag ?? null;
+    if (known !== null && isOlderTag(tagged.tag, known)) return;
     const change = learnAll(this.#catalog, [tagged]);
     void this.#commit(change, false).catch((error: unknown) => {
       this.#deps.logger.error({ err: error }, 'the catalog could not be stored');
     });
+  }
+
+  /** What other nodes remember (witness.ts). */
+  async hear(records: readonly OwnershipRecord[]): Promise<void> {
+    await this.#commit(hearAll(this.#catalog, records), false);
   }
 
   /** A dataset id that never comes back; durable when it resolves. */
