@@ -5,6 +5,7 @@ import { BucketTruth } from './truth.ts';
 import type { World } from './world.ts';
 
 const PATIENCE_MS = 30_000;
+const LAST_TRIES = 30;
 const KEYS = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5'];
 
 export class Clients {
@@ -167,8 +168,14 @@ export class Clients {
     const { truth, scheduler } = this.#world;
     for (const bucket of this.buckets) {
       for (const node of this.#world.memberNodes()) {
-        const from = scheduler.steps;
-        const answer = await this.ask({ kind: 'list', bucket: bucket.name }, node.id);
+        let from = scheduler.steps;
+        let answer = await this.ask({ kind: 'list', bucket: bucket.name }, node.id);
+        for (let tries = 0; tries < LAST_TRIES && (answer === null || answer.kind === 'unavailable'); tries++) {
+          // It may be on a move that this reading itself has begun.
+          await scheduler.pause(2_000);
+          from = scheduler.steps;
+          answer = await this.ask({ kind: 'list', bucket: bucket.name }, node.id);
+        }
         if (answer?.kind === 'keys') {
           if (bucket.goneSince !== null) truth.fail(`I3: ${bucket.name} is gone, and ${node.id} lists it`);
           this.#check({ kind: 'list', bucket: bucket.name }, answer, '', from);

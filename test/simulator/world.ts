@@ -205,6 +205,24 @@ export class World {
     if (this.truth.violation) throw this.truth.violation;
   }
 
+  /** Where everything stands, for who reads a failure. */
+  describe(): string {
+    const lines = this.nodes.map((node) => {
+      const status = node.ownership?.status();
+      const copies = [...node.disk.datasets.values()].map(
+        (dataset) => `    ${dataset.name} ${dataset.properties.state} ${dataset.snapshots.map((s) => s.guid).join()}`,
+      );
+      const shown = status?.copies.map((copy) => `    ${copy.dataset} is ${copy.phase}${copy.open ? ', open' : ''}`);
+      const { paused } = node.process;
+      const head = `${node.id} ${node.up ? 'up' : 'down'}${paused ? ' paused' : ''} epoch ${node.ownership?.epoch()}`;
+      const { complete, reported, incarnation } = status?.catalog ?? {};
+      const catalog = `catalog ${incarnation} complete ${complete} reported ${reported} away ${status?.away}`;
+      return [`${head} ${catalog}`, ...copies, ...(shown ?? [])].join('\n');
+    });
+    const records = [...this.coordinator.content()].filter(([key]) => key.startsWith('record/'));
+    return [...lines, ...records.map(([key, text]) => `${key} ${text}`)].join('\n');
+  }
+
   /** Why it has not settled yet, or null. */
   #unsettled(): string | null {
     for (const node of this.memberNodes()) {
@@ -214,8 +232,11 @@ export class World {
       if (!status?.catalog.complete) return `the catalog of ${node.id} is not complete`;
       if (status.map?.revision !== this.revision) return `${node.id} follows revision ${status.map?.revision}`;
     }
+    const known = new Set(
+      this.memberNodes().flatMap((node) => node.ownership?.access.records().records.map((record) => record.dataset)),
+    );
     for (const bucket of this.clients.buckets) {
-      if (bucket.existsSince === null) continue;
+      if (bucket.existsSince === null && !known.has(bucket.name)) continue;
       const homes = new Set(this.memberNodes().map((node) => node.ownership?.home(bucket.name)));
       const [home] = homes;
       if (homes.size !== 1 || !home) return `nodes disagree on the home of ${bucket.name}`;
@@ -252,6 +273,7 @@ export async function runSeed(seed: number, profileName: string, profile: Profil
   } finally {
     process.off('unhandledRejection', unhandled);
   }
+  if (failure !== null) failure += `\n${world.describe()}`;
   // Nobody goes on in a world that is over.
   for (const node of world.nodes) node.crash();
   const { counts, trace, fingerprint, scheduler } = world;
