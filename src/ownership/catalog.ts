@@ -121,6 +121,22 @@ export function learnAll(catalog: Catalog, records: readonly TaggedRecord[]): Ca
   return { catalog: { ...catalog, entries, tombstones }, changed, buried };
 }
 
+/**
+ * Records that another node remembers, of datasets whose owner copies stand here: what is above our own knowledge of the
+ * same dataset is believed, as what the coordinator held once.
+ */
+export function hearAll(catalog: Catalog, records: readonly OwnershipRecord[]): CatalogChange {
+  const entries = new Map(catalog.entries);
+  const changed: string[] = [];
+  for (const record of records) {
+    const known = entries.get(record.dataset);
+    if (isVoid(record) || (known && known.record.term.n >= record.term.n)) continue;
+    entries.set(record.dataset, { record, tag: known?.tag ?? null, behind: true });
+    changed.push(record.dataset);
+  }
+  return { catalog: { ...catalog, entries }, changed, buried: [] };
+}
+
 function mergeEntry(
   known: CatalogEntry | undefined,
   heard: TaggedRecord,

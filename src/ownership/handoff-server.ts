@@ -19,6 +19,7 @@ export interface HandoffServerDeps {
   readonly withheld: () => ZringError | null;
   /** Before a durable word leaves this node (lease.ts). */
   readonly confirm: () => Promise<void>;
+  readonly witness: (request: unknown) => unknown;
   /** An owner says that this node is the home of the dataset. */
   readonly onPoke: (dataset: string) => void;
   readonly onSent?: (bytes: number) => void;
@@ -66,6 +67,7 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
         runner.dispatch({ on: 'told-refused', from, id: fields.id(), n: fields.count('n') });
         return {};
       },
+      [METHODS.witness]: async (request) => deps.witness(request),
       [METHODS.poke]: async (request) => {
         deps.onPoke(at(request, METHODS.poke).dataset);
         return {};

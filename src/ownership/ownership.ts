@@ -42,6 +42,7 @@ import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { Ownership, OwnershipDeps } from './types.ts';
+import { answerWitness, askWitnesses } from './witness.ts';
 
 export type { Ownership, OwnershipDeps } from './types.ts';
 
@@ -124,14 +125,10 @@ class OwnershipNode implements Ownership {
     this.#storage = new StorageWatch(driver, config);
     this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs(), timers);
     const cluster = deps.config.cluster.name;
+    const common = { self, coordinator, driver, peers, clock, timers, logger, limits, catalog };
     this.#puller = new Puller({
-      self,
+      ...common,
       cluster,
-      driver,
-      peers,
-      clock,
-      logger,
-      limits,
       bucket: this.#bucket,
       salt,
       onBytes: (bytes) => metrics?.syncBytes.inc({ direction: 'received' }, bytes),
@@ -150,29 +147,15 @@ class OwnershipNode implements Ownership {
     });
     this.#memory = new PullMemory(limits.pullRetryMs);
     this.#janitor = new Janitor({
-      self,
-      driver,
-      coordinator,
-      peers,
-      clock,
-      logger,
-      limits,
+      ...common,
       runners,
       priorCopyMs: () => this.#config.retention.priorCopyMs,
       isHome: (dataset) => this.home(dataset) === self,
     });
     this.#runnerDeps = {
-      self,
+      ...common,
       cluster,
-      driver,
       stores: deps.stores ?? { create: createStore, open: openStore },
-      coordinator,
-      peers,
-      clock,
-      timers,
-      logger,
-      limits,
-      catalog,
       fences: new FenceBook(disk),
       puller: this.#puller,
       salt,
@@ -184,14 +167,9 @@ class OwnershipNode implements Ownership {
       onLeftover: (name) => this.#janitor.leftover(name),
     };
     this.access = new LocalAccess({
-      self,
-      catalog,
+      ...common,
       map: this.#map,
-      coordinator,
-      clock,
-      timers,
       storage: this.#storage,
-      limits,
       find: (dataset) => this.#runners.get(dataset),
       runner: (dataset) => this.#runner(dataset),
       isStopping: () => this.#stopping,
@@ -210,6 +188,7 @@ class OwnershipNode implements Ownership {
       notOwner: (dataset) => this.access.notOwner(dataset),
       withheld: () => this.#lease.withheld(),
       confirm: () => this.#lease.confirm(),
+      witness: (request) => answerWitness(catalog, request),
       onPoke: (dataset) => this.#touch(dataset),
       onSent: (bytes) => metrics?.syncBytes.inc({ direction: 'sent' }, bytes),
     });
@@ -217,12 +196,10 @@ class OwnershipNode implements Ownership {
       this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
     }
     this.disk = new DiskAcceptance({
-      self,
-      coordinator,
-      catalog,
+      ...common,
       disk: this.#nodeDisk,
       lease: this.#lease,
-      members: () => this.#map.map?.nodes.map((node) => node.id) ?? [],
+      members: () => this.#members(),
       runners,
       rebuild: (dataset) => this.#rebuild(dataset),
       onLifted: () => this.#loops.soon('catalog'),
@@ -258,10 +235,23 @@ class OwnershipNode implements Ownership {
     this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners.values()));
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('map');
+    await this.#hearWitnesses();
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('tick');
     this.#loops.start();
     logger.info({ copies: this.#runners.size, epoch: this.#map.epoch }, 'ownership started');
+  }
+
+  /** Before anything is served: what the coordinator cannot say now, other nodes may remember. */
+  async #hearWitnesses(): Promise<void> {
+    if (this.#available && this.#catalog.catalog.complete) return;
+    const { self, transport: peers, logger } = this.#deps;
+    const members = () => this.#members();
+    await askWitnesses({ self, peers, logger, catalog: this.#catalog, members, runners: () => this.#runners.values() });
+  }
+
+  #members(): readonly string[] {
+    return this.#map.map?.nodes.map((node) => node.id) ?? [];
   }
 
   // --- loops ------------------------------------------------------------------------------------------------------

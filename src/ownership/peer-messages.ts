@@ -13,6 +13,7 @@ export const METHODS = {
   released: 'ownership.released',
   refused: 'ownership.refused',
   poke: 'ownership.poke',
+  witness: 'ownership.witness',
 } as const;
 
 export interface SnapshotRef {

@@ -52,7 +52,7 @@ function other(cluster: TestCluster, node: string): string {
   return found;
 }
 
-test('what was handed over is not served by the old owner again, not even while the coordinator is away', async (t) => {
+test('what was handed over is not served by the old owner again, though the coordinator is away when it starts', async (t) => {
   const cluster = await open(t, ['a', 'b']);
   const a = await cluster.create('photos');
   const b = other(cluster, a);
@@ -62,15 +62,46 @@ test('what was handed over is not served by the old owner again, not even while 
   await cluster.until('handed over', () => cluster.ownerOf('photos') === b);
   await cluster.put(b, 'photos', 'two', '2');
   await putBack();
-  await cluster.startNode(a);
-  // From here on it could not read the record any more.
   cluster.memory.setAvailable(false);
+  // b remembers the record, and is asked before anything is served.
+  await cluster.startNode(a);
   await assert.rejects(cluster.put(a, 'photos', 'three', '3'), (error) => isZringError(error, 'NOT_OWNER'));
   assert.deepEqual(cluster.own(a).access.locate('photos'), { kind: 'remote', node: b, certain: true });
+  await cluster.put(b, 'photos', 'three', '3');
   cluster.memory.setAvailable(true);
   await cluster.rounds(3);
   assert.equal(await cluster.get(b, 'photos', 'two'), '2');
   assert.equal(cluster.own(a).status().lease.disk?.why, 'went-back');
+});
+
+for (const loss of ['is away', 'has lost everything']) {
+  test(`an older copy of what is still owned is not served, though the coordinator ${loss} at the start`, async (t) => {
+    const cluster = await open(t, ['a', 'b']);
+    const a = await cluster.create('photos');
+    await cluster.put(a, 'photos', 'one', '1');
+    const putBack = await keepDisk(cluster, a);
+    await cluster.put(a, 'photos', 'two', '2');
+    await cluster.rounds(2);
+    await putBack();
+    if (loss === 'is away') cluster.memory.setAvailable(false);
+    else cluster.memory.flush();
+    await cluster.startNode(a);
+    await assert.rejects(cluster.get(a, 'photos', 'two'), unavailable);
+    await cluster.rounds(3);
+    await assert.rejects(cluster.get(a, 'photos', 'two'), unavailable);
+  });
+}
+
+test('a disk that did not go back serves through an outage, whoever is asked', async (t) => {
+  const cluster = await open(t, ['a', 'b']);
+  const a = await cluster.create('photos');
+  await cluster.put(a, 'photos', 'one', '1');
+  cluster.memory.setAvailable(false);
+  await cluster.restart(a);
+  assert.equal(await cluster.get(a, 'photos', 'one'), '1');
+  await cluster.kill(other(cluster, a));
+  await cluster.restart(a);
+  await cluster.put(a, 'photos', 'two', '2');
 });
 
 test('acknowledged writes that an old disk lacks are not missing: 503, no drain, no answer, until it is accepted', async (t) => {
@@ -305,3 +336,17 @@ async function createdAt(cluster: TestCluster, node: string): Promise<string> {
     return dataset;
   }
 }
+
+test('what another node hears is known to be said: the mark stands at the coordinator before the answer', async (t) => {
+  const cluster = await open(t, ['a', 'b']);
+  const heard = () => JSON.parse(cluster.memory.dump().get('disk/a') ?? '{}') as { mark: number };
+  const before = heard().mark;
+  const refuse = cluster.own('a').methods.calls['ownership.refuse'];
+  assert.deepEqual(await refuse?.({ dataset: 'photos', id: '0'.repeat(32), n: 4 }, 'b'), { verdict: 'refused' });
+  assert.ok(heard().mark > before, 'whoever puts the disk back to before that word is recognised');
+  // Without the coordinator nobody could recognise it, so nothing is said.
+  cluster.memory.setAvailable(false);
+  await assert.rejects(Promise.resolve(refuse?.({ dataset: 'photos', id: '1'.repeat(32), n: 4 }, 'b')), (error) =>
+    isZringError(error, 'COORDINATOR_UNAVAILABLE'),
+  );
+});
