@@ -5,7 +5,13 @@
 //   catalog/meta → incarnation, counter, cursor, complete, reported, left     catalog/record/<dataset> → entry
 //   catalog/tombstone/<id> → '1'
 import type { Coordinator, RecordPage } from '../cluster/coordinator.ts';
-import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from '../cluster/record.ts';
+import {
+  isOlderTag,
+  type OwnershipRecord,
+  parseRecord,
+  serializeRecord,
+  type TaggedRecord,
+} from '../cluster/record.ts';
 import type { Clock } from '../common/clock.ts';
 import type { DurableMap } from '../common/durable-map.ts';
 import { Rounds } from '../common/rounds.ts';
@@ -177,8 +183,10 @@ export class CatalogKeeper {
     this.#fromStart = true;
   }
 
-  /** Results of our own compare-and-set, and fresh reads. */
+  /** Results of our own compare-and-set, and fresh reads; a page that was read meanwhile may know better. */
   learn(tagged: TaggedRecord): void {
+    const known = this.entry(tagged.record.dataset)?.tag ?? null;
+    if (known !== null && isOlderTag(tagged.tag, known)) return;
     const change = learnAll(this.#catalog, [tagged]);
     void this.#commit(change, false).catch((error: unknown) => {
       this.#deps.logger.error({ err: error }, 'the catalog could not be stored');
