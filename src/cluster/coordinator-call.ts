@@ -13,6 +13,7 @@ export type CallValue<M extends CallMethod> = Awaited<ReturnType<Coordinator[M]>
 const READS: ReadonlySet<CallMethod> = new Set<CallMethod>([
   'state',
   'readMap',
+  'mapStamp',
   'leases',
   'readRecord',
   'changesSince',
@@ -45,6 +46,7 @@ export function coordinatorOver(port: CallPort): Coordinator {
     declareRegress: (seen) => port.call('declareRegress', seen),
     markReported: (node, incarnation) => port.call('markReported', node, incarnation),
     readMap: () => port.call('readMap'),
+    mapStamp: () => port.call('mapStamp'),
     commitMap: (expectedEpoch, map) => port.call('commitMap', expectedEpoch, map),
     acquireLease: (node, instance, ttlMs, info, disk) =>
       port.call('acquireLease', node, instance, ttlMs, info, disk ?? null),

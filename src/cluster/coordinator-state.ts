@@ -7,6 +7,7 @@ import type { DurableChange, DurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
 import type {
   CasResult,
+  CoordinatorLife,
   CoordinatorState,
   DiskMark,
   Hint,
@@ -19,8 +20,9 @@ import type {
 import { type Call, CHANGES_PAGE_MAX } from './coordinator-call.ts';
 import { CredentialShelf, isOffer } from './credential-shelf.ts';
 import { isCount, isDiskMark, isName, isNodeId } from './fields.ts';
-import { type ClusterMap, parseMap, serializeMap } from './map.ts';
+import { type ClusterMap, parseMap, serializeMap, stampOf } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
+import { mixTag, NO_RECORDS } from './record-digest.ts';
 
 /**
  * Keys on disk: `meta`, `map`, `lease/<node>`, `disk/<node>`, `record/<dataset>`, `credentials` (the stamp),
@@ -71,7 +73,9 @@ export class StateMachine {
   readonly #deps: StateDeps;
   #meta: Meta;
   #map: ClusterMap | null = null;
+  #mapStamp = '';
   readonly #records = new Map<string, StoredRecord>();
+  #digest = NO_RECORDS;
   readonly #leases = new Map<string, StoredLease>();
   readonly #disks = new Map<string, StoredDisk>();
   readonly #credentials: CredentialShelf;
@@ -93,7 +97,7 @@ export class StateMachine {
     this.#meta = parseStored(meta, 'meta') as Meta;
     if (this.#meta.version > COORDINATOR_FORMAT_VERSION) throw newerFormat(this.#meta.version);
     const map = disk.get('map');
-    if (map !== undefined) this.#map = parseMap(map);
+    if (map !== undefined) this.#useMap(parseMap(map));
     // Whoever held a lease before the restart holds it for a full term from now: time spent down is unknown here.
     const now = deps.monotonicMs();
     for (const [key, text] of disk.entries('lease/')) {
@@ -106,6 +110,7 @@ export class StateMachine {
       const dataset = key.slice('record/'.length);
       const stored = parseStored(text, key) as StoredRecord;
       this.#records.set(dataset, stored);
+      this.#digest = mixTag(this.#digest, stored.tag);
       this.#log.push({ counter: stored.counter, dataset });
     }
     this.#log.sort((a, b) => a.counter - b.counter);
@@ -130,6 +135,8 @@ export class StateMachine {
         return this.#markReported(...call.args);
       case 'readMap':
         return this.#map;
+      case 'mapStamp':
+        return this.#mapStamp;
       case 'commitMap':
         return this.#commitMap(...call.args);
       case 'acquireLease':
@@ -151,9 +158,13 @@ export class StateMachine {
     }
   }
 
+  #life(): CoordinatorLife {
+    const { incarnation, counter, complete } = this.#meta;
+    return { incarnation, counter, complete, mapEpoch: this.#map?.epoch ?? 0 };
+  }
+
   #state(): CoordinatorState {
-    const { incarnation, counter, complete, reported } = this.#meta;
-    return { incarnation, counter, complete, reported, mapEpoch: this.#map?.epoch ?? 0 };
+    return { ...this.#life(), reported: this.#meta.complete ? [] : this.#meta.reported };
   }
 
   #declareRegress(seen: { incarnation: string; counter: number }): CoordinatorState {
@@ -185,14 +196,20 @@ export class StateMachine {
     if ((this.#map?.epoch ?? 0) !== expectedEpoch || map.epoch <= expectedEpoch) {
       return { ok: false, current: this.#map };
     }
-    this.#map = parseMap(text);
+    const committed = parseMap(text);
+    this.#useMap(committed);
     this.#changes.push({ key: 'map', value: text });
     this.#hints.push({ kind: 'map' });
-    const members = new Set(this.#map.nodes.map((node) => node.id));
+    const members = new Set(committed.nodes.map((node) => node.id));
     // Whoever left the map owned nothing: another machine of its name begins anew.
     for (const node of this.#disks.keys()) if (!members.has(node)) this.#forgetDisk(node);
     this.#decideComplete();
-    return { ok: true, value: this.#map };
+    return { ok: true, value: committed };
+  }
+
+  #useMap(map: ClusterMap): void {
+    this.#map = map;
+    this.#mapStamp = stampOf(map);
   }
 
   #acquireLease(
@@ -261,12 +278,13 @@ export class StateMachine {
     if ((current?.tag ?? null) !== expectedTag)
       return { ok: false, current: current ? tagged(dataset, current) : null };
     const counter = this.#meta.counter + 1;
-    const stored = { text, tag: this.#deps.randomId(), counter };
+    const stored = { text, tag: `${counter}-${this.#deps.randomId()}`, counter };
     this.#records.set(dataset, stored);
+    this.#digest = mixTag(mixTag(this.#digest, expectedTag), stored.tag);
     this.#appendLog(counter, dataset);
     this.#put(`record/${dataset}`, stored);
     this.#setMeta({ counter });
-    this.#hints.push({ kind: 'record', dataset });
+    if (this.#meta.complete) this.#hints.push({ kind: 'record', dataset });
     return { ok: true, value: tagged(dataset, stored) };
   }
 
@@ -286,10 +304,14 @@ export class StateMachine {
     for (let i = firstAbove(this.#log, cursor); i < this.#log.length; i++) {
       const entry = this.#log[i];
       if (!entry || !this.#isFresh(entry)) continue;
-      if (records.length >= most) return { state: this.#state(), records, cursor: this.#counterOf(records) };
+      if (records.length >= most) return { ...this.#pageHead(), records, cursor: this.#counterOf(records) };
       records.push(tagged(entry.dataset, this.#records.get(entry.dataset) as StoredRecord));
     }
-    return { state: this.#state(), records, cursor: this.#meta.counter };
+    return { ...this.#pageHead(), records, cursor: this.#meta.counter };
+  }
+
+  #pageHead(): Pick<RecordPage, 'state' | 'digest'> {
+    return { state: this.#life(), digest: this.#digest };
   }
 
   #counterOf(records: readonly TaggedRecord[]): number {

@@ -10,16 +10,19 @@ export type CasResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly current: T | null };
 
-export interface CoordinatorState {
+export interface CoordinatorLife {
   /** Random id of this life of the coordinator's data; another one after a flush or a detected regress. */
   readonly incarnation: string;
   /** Grows with every record change; the cursor of `changesSince`. */
   readonly counter: number;
   /** True once every node of the map has reported its datasets in this incarnation; stays true. */
   readonly complete: boolean;
-  /** Nodes that have reported in this incarnation. */
-  readonly reported: readonly string[];
   readonly mapEpoch: number;
+}
+
+export interface CoordinatorState extends CoordinatorLife {
+  /** Nodes that have reported in this incarnation; empty once it is complete. As long as the map: only where it is asked for. */
+  readonly reported: readonly string[];
 }
 
 export interface Lease {
@@ -74,7 +77,9 @@ export type LeaseResult =
   | { readonly ok: false; readonly known: DiskMark };
 
 export interface RecordPage {
-  readonly state: CoordinatorState;
+  readonly state: CoordinatorLife;
+  /** Of all records at `state.counter` (record-digest.ts); absent when an older release began this incarnation. */
+  readonly digest?: string;
   readonly records: readonly TaggedRecord[];
   /** Pass to the next `changesSince`. */
   readonly cursor: number;
@@ -112,6 +117,8 @@ export interface Coordinator {
   markReported(node: string, incarnation: string): Promise<CoordinatorState>;
 
   readMap(): Promise<ClusterMap | null>;
+  /** `stampOf` the map, '' when there is none: tells whether to read it, which is as long as the cluster is large. */
+  mapStamp(): Promise<string>;
   /** Commits when the stored epoch is `expectedEpoch` (0 = none) and map.epoch is greater. Errors: COORDINATOR_CORRUPT for a map that nobody could read back. */
   commitMap(expectedEpoch: number, map: ClusterMap): Promise<CasResult<ClusterMap>>;
 
@@ -143,7 +150,7 @@ export interface Coordinator {
    */
   offerCredentials(offers: readonly StoredCredential[]): Promise<readonly StoredCredential[]>;
 
-  /** Best effort; a missed hint is found by polling. */
+  /** Best effort; a missed hint is found by polling. None of records before all nodes have reported: that would be all. */
   onHint(listener: (hint: Hint) => void): () => void;
   /**
    * Called with true/false as the connection comes and goes, not for the state it is in when the listener is added. After

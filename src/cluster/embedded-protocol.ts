@@ -5,7 +5,7 @@ import { type ErrorCode, ZringError } from '../common/errors.ts';
 import type { Hint } from './coordinator.ts';
 import type { Call, CallMethod } from './coordinator-call.ts';
 
-export const EMBEDDED_PROTOCOL_VERSION = 2;
+export const EMBEDDED_PROTOCOL_VERSION = 3;
 /** The largest message is a page of records, about 0.4 KB each; this also bounds what an unread socket may pile up. */
 export const LINE_BYTES_MAX = 32 << 20;
 
@@ -63,6 +63,7 @@ const METHODS: Record<CallMethod, number> = {
   declareRegress: 1,
   markReported: 2,
   readMap: 0,
+  mapStamp: 0,
   commitMap: 2,
   // The disk's mark was not said by earlier releases.
   acquireLease: 5,

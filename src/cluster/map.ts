@@ -1,6 +1,7 @@
 // The membership map: nodes, zones, weights, states, cluster settings. Immutable; each change is a new epoch.
 // Pure: shapes, strict reading and canonical text. Who may commit a new map is the coordinator's business, which map
 // should be committed is decided in map-change.ts.
+import { createHash } from 'node:crypto';
 import { ZringError } from '../common/errors.ts';
 import { fieldsOf, isCount, isName, isNodeId, isText } from './fields.ts';
 
@@ -42,6 +43,11 @@ export const MAP_VERSION = 1;
 /** Canonical: fixed key order, nodes by id. Equal maps have equal text. Errors: COORDINATOR_CORRUPT. */
 export function serializeMap(map: ClusterMap): string {
   return JSON.stringify(checkMap(map));
+}
+
+/** A few words for the whole map: equal stamps mean equal maps. Its first word is the epoch. */
+export function stampOf(map: ClusterMap): string {
+  return `${map.epoch} ${createHash('sha256').update(serializeMap(map)).digest('hex')}`;
 }
 
 /** Errors: VERSION_UNSUPPORTED (written by a newer release), COORDINATOR_CORRUPT. */

@@ -8,6 +8,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type {
   CasResult,
   Coordinator,
+  CoordinatorLife,
   CoordinatorState,
   CredentialPage,
   DiskMark,
@@ -23,7 +24,7 @@ import { newerFormat } from './coordinator-state.ts';
 import { isOffer } from './credential-shelf.ts';
 import { isCount, isDiskMark, isName, isNodeId } from './fields.ts';
 import { Listeners } from './listeners.ts';
-import { type ClusterMap, parseMap, serializeMap } from './map.ts';
+import { type ClusterMap, parseMap, serializeMap, stampOf } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 import { DEFAULT_LINK_TIMES, type Link, type LinkTimes, openLink } from './redis-coordinator-link.ts';
 import {
@@ -131,10 +132,15 @@ class RedisCoordinator implements Coordinator {
     return mapOf(await this.#run('readMap'));
   }
 
+  async mapStamp(): Promise<string> {
+    return (await this.#run('mapStamp')) as string;
+  }
+
   async commitMap(expectedEpoch: number, map: ClusterMap): Promise<CasResult<ClusterMap>> {
     const text = serializeMap(map);
     const ids = JSON.stringify(map.nodes.map((node) => node.id));
-    const [done, current] = (await this.#run('commitMap', expectedEpoch, map.epoch, text, ids)) as [number, unknown];
+    const args = [expectedEpoch, map.epoch, text, ids, stampOf(map)];
+    const [done, current] = (await this.#run('commitMap', ...args)) as [number, unknown];
     return done === 1 ? { ok: true, value: parseMap(text) } : { ok: false, current: mapOf(current) };
   }
 
@@ -177,22 +183,24 @@ class RedisCoordinator implements Coordinator {
   ): Promise<CasResult<TaggedRecord>> {
     const text = serializeRecord(next);
     const record = parseRecord(text, dataset);
-    const tag = randomBytes(12).toString('hex');
+    const unlikeOthers = randomBytes(12).toString('hex');
     // An empty tag stands for "must not exist" in the script; no record has one.
     const expected = expectedTag === null ? '' : expectedTag || 'none';
-    const [done, current] = (await this.#run('casRecord', dataset, expected, tag, text)) as [number, unknown];
-    return done === 1 ? { ok: true, value: { record, tag } } : { ok: false, current: taggedOf(dataset, current) };
+    const [done, answer] = (await this.#run('casRecord', dataset, expected, unlikeOthers, text)) as [number, unknown];
+    if (done === 1) return { ok: true, value: { record, tag: String(answer) } };
+    return { ok: false, current: taggedOf(dataset, answer) };
   }
 
   async changesSince(cursor: number, limit: number): Promise<RecordPage> {
     assert(isCount(cursor) && isCount(limit) && limit > 0, 'page');
     const most = Math.min(limit, CHANGES_PAGE_MAX);
     const reply = await this.#run('changesSince', cursor, most);
-    const [stateReply, page] = reply as [unknown, [dataset: string, counter: string, stored: string][]];
-    const state = stateOf(stateReply);
+    const [lifeReply, page] = reply as [string[], [dataset: string, counter: string, stored: string][]];
+    const state = lifeOf(lifeReply);
     const records = page.map(([dataset, , stored]) => requireTagged(dataset, stored));
     const last = page.at(-1);
-    return { state, records, cursor: last && page.length === most ? Number(last[1]) : state.counter };
+    const digest = lifeReply[4] ? { digest: lifeReply[4] } : {};
+    return { state, ...digest, records, cursor: last && page.length === most ? Number(last[1]) : state.counter };
   }
 
   async readCredentials(knownStamp: string | null): Promise<CredentialPage | null> {
@@ -304,14 +312,13 @@ function unavailable(name: string, why: string, cause?: Error): ZringError {
 }
 
 function stateOf(reply: unknown): CoordinatorState {
-  const [incarnation, counter, complete, epoch, reported] = reply as [string, string, string, string, string[]];
-  return {
-    incarnation,
-    counter: Number(counter),
-    complete: complete === '1',
-    reported: [...reported].sort(),
-    mapEpoch: Number(epoch),
-  };
+  const reported = (reply as unknown[])[4] as string[];
+  return { ...lifeOf(reply), reported: [...reported].sort() };
+}
+
+function lifeOf(reply: unknown): CoordinatorLife {
+  const [incarnation, counter, complete, epoch] = reply as [string, string, string, string];
+  return { incarnation, counter: Number(counter), complete: complete === '1', mapEpoch: Number(epoch) };
 }
 
 function mapOf(reply: unknown): ClusterMap | null {

@@ -2,8 +2,9 @@
 // No import of a client. The same rules as coordinator-state.ts; the contract suite runs over both.
 //
 // All keys share the hash tag {zring:<cluster>}:
-//   meta      hash: version, incarnation, counter, complete, count (records that must be there)
-//   map       hash: epoch, text, nodes (JSON list of ids)
+//   meta      hash: version, incarnation, counter, complete, count (records that must be there), digest (of their tags;
+//             absent in what an older release began)
+//   map       hash: epoch, text, nodes (JSON list of ids), stamp (begins with the epoch, or an older release wrote the text)
 //   leases    hash: node -> "<expires ms> <instance> <info>", on the server's clock (TIME)
 //   records   hash: dataset -> "<tag> <text>"
 //   changes   sorted set: dataset by the counter of its last change
@@ -12,6 +13,8 @@
 //   disks     hash: node -> "<disk id> <mark> <instance>"; outlives leases and incarnations
 //   hints     pub/sub channel: "map", "record <dataset>" or "credentials"
 // Numbers go back as text: Lua rounds what it returns as a number. Texts of maps and records are never decoded in Lua.
+
+import { NO_RECORDS } from './record-digest.ts';
 
 export const SCRIPT_FORMAT_VERSION = 1;
 
@@ -45,11 +48,23 @@ end
 if not meta[2] or records ~= tonumber(meta[4]) or changes ~= records then
   call('DEL', RECORDS, CHANGES)
   begin_incarnation(meta[3] or '0')
-  call('HSET', META, 'count', '0')
+  call('HSET', META, 'count', '0', 'digest', '${NO_RECORDS}')
+end
+local function life()
+  local m = call('HMGET', META, 'incarnation', 'counter', 'complete', 'digest')
+  return {m[1], m[2], m[3], call('HGET', MAP, 'epoch') or '0', m[4] or ''}
 end
 local function state()
-  local m = call('HMGET', META, 'incarnation', 'counter', 'complete')
-  return {m[1], m[2], m[3], call('HGET', MAP, 'epoch') or '0', call('SMEMBERS', REPORTED)}
+  local m = life()
+  return {m[1], m[2], m[3], m[4], m[3] == '1' and {} or call('SMEMBERS', REPORTED)}
+end
+local function mix_tag(digest, tag)
+  local hash, mixed = redis.sha1hex(tag), ''
+  for i = 1, #digest, 8 do
+    local word = bit.bxor(tonumber(string.sub(digest, i, i + 7), 16), tonumber(string.sub(hash, i, i + 7), 16))
+    mixed = mixed .. bit.tohex(word)
+  end
+  return mixed
 end
 local function decide_complete()
   local nodes = call('HGET', MAP, 'nodes')
@@ -85,13 +100,19 @@ return state()`,
 
   readMap: `return call('HGET', MAP, 'text')`,
 
-  // expected epoch, epoch, text, node ids
+  mapStamp: `
+local epoch, stamp = call('HGET', MAP, 'epoch'), call('HGET', MAP, 'stamp')
+if not epoch then return '' end
+if stamp and string.match(stamp, '^(%d+) ') == epoch then return stamp end
+return epoch .. ' unknown'`,
+
+  // expected epoch, epoch, text, node ids, stamp
   commitMap: `
 local epoch = call('HGET', MAP, 'epoch') or '0'
 if tonumber(epoch) ~= tonumber(ARGV[4]) or tonumber(ARGV[5]) <= tonumber(epoch) then
   return {0, call('HGET', MAP, 'text')}
 end
-call('HSET', MAP, 'epoch', ARGV[5], 'text', ARGV[6], 'nodes', ARGV[7])
+call('HSET', MAP, 'epoch', ARGV[5], 'text', ARGV[6], 'nodes', ARGV[7], 'stamp', ARGV[8])
 local members = {}
 for _, node in ipairs(cjson.decode(ARGV[7])) do members[node] = true end
 for _, node in ipairs(call('HKEYS', DISKS)) do
@@ -145,17 +166,24 @@ return answer`,
   // dataset
   readRecord: `return call('HGET', RECORDS, ARGV[4])`,
 
-  // dataset, expected tag or '', new tag, text
+  // dataset, expected tag or '', what makes the new tag unlike all others, text. Answers 1 and the new tag.
   casRecord: `
 local stored = call('HGET', RECORDS, ARGV[4])
 local tag = stored and string.match(stored, '^(%S+) ') or ''
 if tag ~= ARGV[5] then return {0, stored} end
-call('HSET', RECORDS, ARGV[4], ARGV[6] .. ' ' .. ARGV[7])
-call('HINCRBY', META, 'counter', 1)
+local counter = call('HINCRBY', META, 'counter', 1)
+local made = counter .. '-' .. ARGV[6]
+call('HSET', RECORDS, ARGV[4], made .. ' ' .. ARGV[7])
 if not stored then call('HINCRBY', META, 'count', 1) end
-call('ZADD', CHANGES, call('HGET', META, 'counter'), ARGV[4])
-call('PUBLISH', ARGV[3], 'record ' .. ARGV[4])
-return {1}`,
+call('ZADD', CHANGES, counter, ARGV[4])
+local m = call('HMGET', META, 'digest', 'complete')
+if m[1] then
+  local digest = mix_tag(m[1], made)
+  if stored then digest = mix_tag(digest, tag) end
+  call('HSET', META, 'digest', digest)
+end
+if m[2] == '1' then call('PUBLISH', ARGV[3], 'record ' .. ARGV[4]) end
+return {1, made}`,
 
   // cursor, limit. Answers the state and dataset, counter, stored for each.
   changesSince: `
@@ -164,7 +192,7 @@ local page = {}
 for i = 1, #found, 2 do
   page[#page + 1] = {found[i], found[i + 1], call('HGET', RECORDS, found[i])}
 end
-return {state(), page}`,
+return {life(), page}`,
 
   // known stamp. Answers 0 for an unchanged one, or the stamp and everything: access key, stored, …
   readCredentials: `

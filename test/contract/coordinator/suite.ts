@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
 import type { Coordinator, Hint, NodeInfo } from '../../../src/cluster/coordinator.ts';
-import type { ClusterMap } from '../../../src/cluster/map.ts';
+import { type ClusterMap, stampOf } from '../../../src/cluster/map.ts';
 import type { OwnershipRecord, TaggedRecord } from '../../../src/cluster/record.ts';
+import { mixTag, NO_RECORDS } from '../../../src/cluster/record-digest.ts';
 import { ZringError } from '../../../src/common/errors.ts';
 
 export interface Harness {
@@ -72,6 +73,16 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       assert.equal(won.length, 1);
       const stored = await a.readMap();
       for (const result of results) assert.deepEqual(result.ok ? result.value : result.current, stored);
+    });
+
+    test('map: its stamp says whether it is the one that is known', async () => {
+      const map = await a.readMap();
+      assert.ok(map);
+      assert.equal(await b.mapStamp(), stampOf(map));
+      const next = { ...map, epoch: map.epoch + 1 };
+      await a.commitMap(map.epoch, next);
+      assert.equal(await b.mapStamp(), stampOf(next));
+      assert.notEqual(stampOf(next), stampOf(map));
     });
 
     test('map: one that nobody could read back is refused and changes nothing', async () => {
@@ -179,6 +190,21 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       const all = await b.changesSince(0, 10_000);
       assert.equal(new Set(all.records.map((entry) => entry.record.dataset)).size, all.records.length);
       assert.ok(all.records.length > 25);
+    });
+
+    test('changes: the digest is that of all tags, whatever the page holds', async () => {
+      const { records, digest } = await a.changesSince(0, 10_000);
+      assert.equal(digest, digestOf(records));
+      const [first] = records;
+      assert.ok(first);
+      const { dataset } = first.record;
+      taken(await a.casRecord(dataset, first.tag, { ...first.record, pin: 'b' }));
+      await a.casRecord(dataset, first.tag, first.record);
+      await a.casRecord('digest-other', null, recordOf('digest-other', 'a'));
+      const after = await b.changesSince(0, 10_000);
+      assert.equal(after.digest, digestOf(after.records));
+      assert.notEqual(after.digest, digest);
+      assert.equal((await b.changesSince(after.cursor, 10)).digest, after.digest);
     });
 
     test('changes: a page cut while others write misses nothing', async () => {
@@ -303,10 +329,32 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       const ignored = await b.markReported('c', 'another incarnation');
       assert.deepEqual([ignored.reported, ignored.complete], [['a', 'b'], false]);
       const done = await b.markReported('c', incarnation);
-      assert.deepEqual([done.reported, done.complete], [['a', 'b', 'c'], true]);
+      assert.deepEqual([done.reported, done.complete], [[], true]);
       const epoch = (await a.readMap())?.epoch ?? 0;
       await a.commitMap(epoch, mapOf(epoch + 1, ['a', 'b', 'c', 'd']));
       assert.equal((await a.state()).complete, true);
+    });
+
+    test('no hints of records before all nodes have reported: that would be a hint to every node of every record', async () => {
+      const { incarnation, counter } = await a.state();
+      await a.declareRegress({ incarnation, counter: counter + 1 });
+      const hinted: string[] = [];
+      const arrived = deferred<void>();
+      let isLast = false;
+      const stop = b.onHint((hint) => {
+        if (hint.kind === 'record') hinted.push(hint.dataset);
+        if (hint.kind === 'map' && isLast) arrived.resolve();
+      });
+      await a.casRecord('not-hinted', null, recordOf('not-hinted', 'a'));
+      const map = await a.readMap();
+      assert.ok(map);
+      isLast = true;
+      await a.commitMap(map.epoch, { ...map, epoch: map.epoch + 1 });
+      await arrived.promise;
+      assert.ok(!hinted.includes('not-hinted'));
+      stop();
+      const begun = (await a.state()).incarnation;
+      for (const { id } of map.nodes) await a.markReported(id, begun);
     });
 
     test('hints reach other connections, and stop when asked', async () => {
@@ -410,7 +458,10 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       const after = await a.state();
       assert.notEqual(after.incarnation, before.incarnation);
       assert.deepEqual(after, { ...after, counter: 1, complete: false, reported: [], mapEpoch: 0 });
-      assert.deepEqual(await a.changesSince(0, 10), { state: after, records: [created], cursor: 1 });
+      const { reported: _, ...life } = after;
+      const digest = mixTag(NO_RECORDS, created.tag);
+      assert.deepEqual(await a.changesSince(0, 10), { state: life, digest, records: [created], cursor: 1 });
+      assert.equal(await a.mapStamp(), '');
       assert.equal(await a.readMap(), null);
       assert.deepEqual(await a.leases(), []);
       const ignored = await a.markReported('a', before.incarnation);
@@ -425,6 +476,10 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       assert.ok((await a.state()).incarnation);
     });
   });
+}
+
+function digestOf(records: readonly TaggedRecord[]): string {
+  return records.reduce((digest, { tag }) => mixTag(digest, tag), NO_RECORDS);
 }
 
 const DISK = '0123456789abcdef'.repeat(2);
