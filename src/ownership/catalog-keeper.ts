@@ -12,9 +12,11 @@ import {
   serializeRecord,
   type TaggedRecord,
 } from '../cluster/record.ts';
+import { mixTag, NO_RECORDS } from '../cluster/record-digest.ts';
 import type { Clock } from '../common/clock.ts';
 import type { DurableMap } from '../common/durable-map.ts';
 import { Rounds } from '../common/rounds.ts';
+import { SharedMap } from '../common/shared-map.ts';
 import type { Logger } from '../telemetry/log.ts';
 import {
   applyPage,
@@ -24,10 +26,12 @@ import {
   EMPTY_CATALOG,
   enterIncarnation,
   hearAll,
+  isMirrored,
   judgeContinuity,
   learnAll,
   markReported,
   missedEntries,
+  unpublishedTombstones,
 } from './catalog.ts';
 
 export interface CatalogKeeperDeps {
@@ -37,9 +41,14 @@ export interface CatalogKeeperDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly pageRecords: number;
+  /** Between two pages of a long reading. */
+  readonly rest?: () => Promise<void>;
   /** Names whose knowledge changed; null = all (a new incarnation). */
   readonly onChange: (datasets: readonly string[] | null) => void;
 }
+
+/** Pages that are read without a rest. */
+const PAGES_AT_ONCE = 2;
 
 interface StoredMeta {
   readonly version: 1;
@@ -68,6 +77,8 @@ export class CatalogKeeper {
   #mapEpoch = 0;
   readonly #rounds = new Rounds(() => this.#round());
   #fromStart = false;
+  /** Datasets whose deletion the coordinator may have to hear again; null = look at all. */
+  #suspects: Set<string> | null = null;
 
   constructor(deps: CatalogKeeperDeps) {
     this.#deps = deps;
@@ -105,13 +116,17 @@ export class CatalogKeeper {
     const beganMs = this.#deps.clock.monotonicMs();
     if (this.#fromStart) {
       this.#fromStart = false;
+      if (await this.#lacksNothing()) {
+        this.#syncedMs = beganMs;
+        return;
+      }
       this.#catalog = { ...this.#catalog, cursor: 0 };
       const before = this.#catalog.entries;
       const seen = new Set<string>();
       try {
-        const { complete } = await this.#readChanges((dataset) => seen.add(dataset));
+        const { state } = await this.#readChanges((dataset) => seen.add(dataset));
         // A failover may have lost that this node reported, which no counter tells; to say it again costs little.
-        if (!complete) this.#catalog = { ...this.#catalog, reported: false };
+        if (!state.complete) this.#catalog = { ...this.#catalog, reported: false };
       } catch (error) {
         this.#fromStart = true;
         throw error;
@@ -122,10 +137,24 @@ export class CatalogKeeper {
     this.#syncedMs = beganMs;
   }
 
-  /** @returns the state that came with the last page. */
-  async #readChanges(onSeen: (dataset: string) => void): Promise<RecordPage['state']> {
-    const { coordinator, logger, pageRecords } = this.#deps;
-    for (;;) {
+  /**
+   * Does a reading of what is new leave nothing to be found? The coordinator's own digest says so: thousands of nodes that
+   * find it again must not all read everything. Before it is complete they do: a report may have been lost.
+   */
+  async #lacksNothing(): Promise<boolean> {
+    try {
+      const last = await this.#readChanges(() => {});
+      return last.state.complete && this.#catalog.complete && isMirrored(this.#catalog, last);
+    } catch (error) {
+      this.#fromStart = true;
+      throw error;
+    }
+  }
+
+  /** @returns the last page. */
+  async #readChanges(onSeen: (dataset: string) => void): Promise<RecordPage> {
+    const { coordinator, logger, pageRecords, rest } = this.#deps;
+    for (let pages = 1; ; pages++) {
       const asked = this.#catalog.cursor;
       const page: RecordPage = await coordinator.changesSince(asked, pageRecords);
       const continuity = judgeContinuity(this.#catalog, page.state);
@@ -154,11 +183,14 @@ export class CatalogKeeper {
         change.catalog.cursor !== this.#catalog.cursor || change.catalog.complete !== this.#catalog.complete;
       await this.#commit(change, moved);
       for (const { record } of page.records) onSeen(record.dataset);
-      if (page.cursor >= page.state.counter) return page.state;
+      if (page.cursor >= page.state.counter) return page;
+      // A long reading is one that all nodes are at.
+      if (pages >= PAGES_AT_ONCE) await rest?.();
     }
   }
 
   async #enter(incarnation: string): Promise<void> {
+    this.#suspects = null;
     this.#catalog = enterIncarnation(this.#catalog, incarnation);
     await this.#deps.disk.commit([metaChange(this.#catalog)]);
     this.#deps.onChange(null);
@@ -166,6 +198,7 @@ export class CatalogKeeper {
 
   async #commit(change: CatalogChange, withMeta: boolean): Promise<void> {
     this.#catalog = change.catalog;
+    for (const dataset of change.changed) this.#suspects?.add(dataset);
     const changes: { key: string; value: string }[] = [];
     for (const dataset of change.changed) {
       const entry = change.catalog.entries.get(dataset);
@@ -201,7 +234,15 @@ export class CatalogKeeper {
   /** A dataset id that never comes back; durable when it resolves. */
   async remember(record: OwnershipRecord): Promise<void> {
     this.#catalog = { ...this.#catalog, tombstones: new Set([...this.#catalog.tombstones, record.id]) };
+    this.#suspects?.add(record.dataset);
     await this.#deps.disk.commit([{ key: `catalog/tombstone/${record.id}`, value: '1' }]);
+  }
+
+  /** Deletions that the coordinator has to hear again. Costs what has changed since the last call. */
+  unpublishedTombstones(): ReturnType<typeof unpublishedTombstones> {
+    const found = unpublishedTombstones(this.#catalog, this.#suspects ?? undefined);
+    this.#suspects = new Set(found.map(({ record }) => record.dataset));
+    return found;
   }
 
   /** After everything owned here was published in this incarnation. */
@@ -239,17 +280,21 @@ function metaChange(catalog: Catalog): { key: string; value: string } {
 function load(disk: DurableMap): Catalog {
   const meta = disk.get('catalog/meta');
   const base: StoredMeta = meta === undefined ? { version: 1, ...EMPTY_CATALOG } : (JSON.parse(meta) as StoredMeta);
-  const entries = new Map<string, CatalogEntry>();
+  const entries: [string, CatalogEntry][] = [];
+  let digest = NO_RECORDS;
   for (const [key, text] of disk.entries('catalog/record/')) {
     const stored = JSON.parse(text) as StoredEntry;
     const name = key.slice('catalog/record/'.length);
     const record = parseRecord(stored.record, name);
     const same = stored.incarnation === base.incarnation;
     const risen = same && stored.risen !== undefined && { risen: parseRecord(stored.risen, name) };
-    entries.set(record.dataset, { record, tag: same ? stored.tag : null, behind: !same || stored.behind, ...risen });
+    const tag = same ? stored.tag : null;
+    digest = mixTag(digest, tag);
+    entries.push([record.dataset, { record, tag, behind: !same || stored.behind, ...risen }]);
   }
   const tombstones = new Set<string>();
   for (const [key] of disk.entries('catalog/tombstone/')) tombstones.add(key.slice('catalog/tombstone/'.length));
   const { incarnation, counter, cursor, complete, reported, left } = base;
-  return { incarnation, counter, cursor, complete, reported, left, entries, tombstones };
+  const known = { entries: SharedMap.of(entries), tombstones, digest };
+  return { incarnation, counter, cursor, complete, reported, left, ...known };
 }

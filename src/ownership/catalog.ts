@@ -3,6 +3,8 @@
 // catalog-keeper.ts stores it durably and feeds it; nothing here waits or reads a clock.
 import type { CoordinatorLife, RecordPage } from '../cluster/coordinator.ts';
 import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
+import { mixTag, NO_RECORDS, type RecordDigest } from '../cluster/record-digest.ts';
+import { SharedMap } from '../common/shared-map.ts';
 import { compareTerms } from '../common/term.ts';
 import { isTombstone, isVoid } from './publication.ts';
 
@@ -29,9 +31,11 @@ export interface Catalog {
   readonly reported: boolean;
   /** Incarnations left behind, newest last: one of them coming back is a restored dump. */
   readonly left: readonly string[];
-  readonly entries: ReadonlyMap<string, CatalogEntry>;
+  readonly entries: SharedMap<CatalogEntry>;
   /** Ids of deleted datasets; none of them ever comes back. */
   readonly tombstones: ReadonlySet<string>;
+  /** Of the tags in `entries` (cluster/record-digest.ts). */
+  readonly digest: RecordDigest;
 }
 
 const LEFT_MAX = 32;
@@ -43,8 +47,9 @@ export const EMPTY_CATALOG: Catalog = {
   complete: false,
   reported: false,
   left: [],
-  entries: new Map(),
+  entries: SharedMap.of(),
   tombstones: new Set(),
+  digest: NO_RECORDS,
 };
 
 /** What one step changed, for the disk and for those who listen. */
@@ -78,10 +83,12 @@ export function judgeContinuity(catalog: Catalog, state: CoordinatorLife): Conti
 
 /** Knowledge stays; tags, cursor, completeness and our report belong to the life that ended. */
 export function enterIncarnation(catalog: Catalog, incarnation: string): Catalog {
-  const entries = new Map<string, CatalogEntry>();
-  for (const [name, entry] of catalog.entries) entries.set(name, { record: entry.record, tag: null, behind: true });
+  const forgotten: [string, CatalogEntry][] = [];
+  for (const [name, { record }] of catalog.entries) forgotten.push([name, { record, tag: null, behind: true }]);
+  const entries = SharedMap.of(forgotten);
   const left = catalog.incarnation === '' ? catalog.left : [...catalog.left, catalog.incarnation].slice(-LEFT_MAX);
-  return { ...catalog, incarnation, counter: 0, cursor: 0, complete: false, reported: false, left, entries };
+  const unknown = { counter: 0, cursor: 0, complete: false, reported: false, digest: NO_RECORDS };
+  return { ...catalog, ...unknown, incarnation, left, entries };
 }
 
 /** One page of `changesSince(catalog.cursor)`. The caller has judged continuity with the page's own state. */
@@ -102,23 +109,24 @@ export function applyPage(catalog: Catalog, page: RecordPage): CatalogChange {
 
 /** Records heard outside the page order too: results of compare-and-set, fresh reads. */
 export function learnAll(catalog: Catalog, records: readonly TaggedRecord[]): CatalogChange {
-  const entries = new Map(catalog.entries);
-  const tombstones = new Set(catalog.tombstones);
-  const changed: string[] = [];
-  const buried: string[] = [];
+  const entries = new Map<string, CatalogEntry>();
+  const buried = new Set<string>();
+  const isBuried = (id: string) => buried.has(id) || catalog.tombstones.has(id);
+  let { digest } = catalog;
   for (const tagged of records) {
     const { record } = tagged;
-    if (isTombstone(record) && !tombstones.has(record.id)) {
-      tombstones.add(record.id);
-      buried.push(record.id);
-    }
-    const known = entries.get(record.dataset);
-    const next = mergeEntry(known, tagged, tombstones);
+    if (isTombstone(record) && !isBuried(record.id)) buried.add(record.id);
+    const known = entries.get(record.dataset) ?? catalog.entries.get(record.dataset);
+    const next = mergeEntry(known, tagged, isBuried);
     if (next === known) continue;
+    digest = mixTag(mixTag(digest, known?.tag ?? null), next.tag);
     entries.set(record.dataset, next);
-    changed.push(record.dataset);
   }
-  return { catalog: { ...catalog, entries, tombstones }, changed, buried };
+  const changed = [...entries.keys()];
+  if (changed.length === 0 && buried.size === 0) return { catalog, changed, buried: [] };
+  const tombstones = buried.size > 0 ? new Set([...catalog.tombstones, ...buried]) : catalog.tombstones;
+  const learnt = { entries: catalog.entries.with(entries), tombstones, digest };
+  return { catalog: { ...catalog, ...learnt }, changed, buried: [...buried] };
 }
 
 /**
@@ -126,35 +134,33 @@ export function learnAll(catalog: Catalog, records: readonly TaggedRecord[]): Ca
  * same dataset is believed, as what the coordinator held once.
  */
 export function hearAll(catalog: Catalog, records: readonly OwnershipRecord[]): CatalogChange {
-  const entries = new Map(catalog.entries);
-  const changed: string[] = [];
+  const entries = new Map<string, CatalogEntry>();
   for (const record of records) {
-    const known = entries.get(record.dataset);
+    const known = entries.get(record.dataset) ?? catalog.entries.get(record.dataset);
     if (isVoid(record) || (known && known.record.term.n >= record.term.n)) continue;
     entries.set(record.dataset, { record, tag: known?.tag ?? null, behind: true });
-    changed.push(record.dataset);
   }
-  return { catalog: { ...catalog, entries }, changed, buried: [] };
+  return { catalog: { ...catalog, entries: catalog.entries.with(entries) }, changed: [...entries.keys()], buried: [] };
 }
 
 function mergeEntry(
   known: CatalogEntry | undefined,
   heard: TaggedRecord,
-  tombstones: ReadonlySet<string>,
+  isBuried: (id: string) => boolean,
 ): CatalogEntry {
   if (known?.tag === heard.tag) return known;
-  const behind = known !== undefined && outranks(known.record, heard.record, tombstones);
+  const behind = known !== undefined && outranks(known.record, heard.record, isBuried);
   if (!behind) return { record: heard.record, tag: heard.tag, behind };
-  const risen = heard.record.phase !== 'deleted' && tombstones.has(heard.record.id);
+  const risen = heard.record.phase !== 'deleted' && isBuried(heard.record.id);
   return { record: known.record, tag: heard.tag, behind, ...(risen && { risen: heard.record }) };
 }
 
 /** Is `known` above what was heard, so that believing the latter would go back? */
-function outranks(known: OwnershipRecord, heard: OwnershipRecord, tombstones: ReadonlySet<string>): boolean {
+function outranks(known: OwnershipRecord, heard: OwnershipRecord, isBuried: (id: string) => boolean): boolean {
   if (isVoid(known)) return false;
   if (isVoid(heard)) return known.id !== heard.id && known.phase !== 'deleted';
   // A living record under a buried id is the past, unless what we know is no better.
-  if (heard.phase !== 'deleted' && tombstones.has(heard.id)) return known.id !== heard.id || known.phase === 'deleted';
+  if (heard.phase !== 'deleted' && isBuried(heard.id)) return known.id !== heard.id || known.phase === 'deleted';
   if (known.id === heard.id) {
     if (heard.phase === 'deleted') return false;
     return compareTerms(known.term, heard.term) > 0;
@@ -172,14 +178,24 @@ export function missedEntries(
   before: ReadonlyMap<string, CatalogEntry>,
   seen: ReadonlySet<string>,
 ): CatalogChange {
-  const entries = new Map(catalog.entries);
-  const changed: string[] = [];
+  const missed = new Map<string, CatalogEntry>();
+  let { digest } = catalog;
   for (const [dataset, entry] of before) {
-    if (entry.tag === null || seen.has(dataset) || entries.get(dataset) !== entry) continue;
-    entries.set(dataset, { record: entry.record, tag: null, behind: true });
-    changed.push(dataset);
+    if (entry.tag === null || seen.has(dataset) || catalog.entries.get(dataset) !== entry) continue;
+    digest = mixTag(digest, entry.tag);
+    missed.set(dataset, { record: entry.record, tag: null, behind: true });
   }
-  return { catalog: changed.length > 0 ? { ...catalog, entries } : catalog, changed, buried: [] };
+  const changed = [...missed.keys()];
+  if (changed.length === 0) return { catalog, changed, buried: [] };
+  return { catalog: { ...catalog, entries: catalog.entries.with(missed), digest }, changed, buried: [] };
+}
+
+/**
+ * After the last page of a reading: is what the coordinator holds known here, and nothing beside it? Then a reading from the
+ * first change on would find nothing. A result of our own that overtook the page makes it a false *no*, which only costs.
+ */
+export function isMirrored(catalog: Catalog, last: RecordPage): boolean {
+  return last.state.incarnation === catalog.incarnation && last.digest === catalog.digest;
 }
 
 export function markReported(catalog: Catalog, state: CoordinatorLife): Catalog {
@@ -209,13 +225,17 @@ export function liveRecords(catalog: Catalog): OwnershipRecord[] {
 
 /**
  * What the coordinator must hear again of deletions: tombstones that it lost, and living records under a buried id (a
- * restored dump). To be written by compare-and-set against `tag`.
+ * restored dump). To be written by compare-and-set against `tag`. `among`: only these datasets.
  */
 export function unpublishedTombstones(
   catalog: Catalog,
+  among: Iterable<string> = catalog.entries.keys(),
 ): { readonly record: OwnershipRecord; readonly tag: string | null }[] {
   const found: { record: OwnershipRecord; tag: string | null }[] = [];
-  for (const { record, tag, behind, risen } of catalog.entries.values()) {
+  for (const dataset of among) {
+    const entry = catalog.entries.get(dataset);
+    if (!entry) continue;
+    const { record, tag, behind, risen } = entry;
     if (isTombstone(record)) {
       if (behind) found.push({ record, tag });
     } else if (risen) {

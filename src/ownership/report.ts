@@ -3,7 +3,6 @@
 import type { Coordinator } from '../cluster/coordinator.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { unpublishedTombstones } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import { isVoid, planPublication } from './publication.ts';
 import type { DatasetRunner } from './runner.ts';
@@ -64,7 +63,7 @@ export function isStillToCommit(copy: Copy, current: OwnershipRecord | null): bo
 
 /** Also called in every round: a living record under a buried id is the past, wherever it comes from. */
 export async function publishTombstones(deps: Pick<ReportDeps, 'coordinator' | 'catalog'>): Promise<void> {
-  for (const { record, tag } of unpublishedTombstones(deps.catalog.catalog)) {
+  for (const { record, tag } of deps.catalog.unpublishedTombstones()) {
     const result = await deps.coordinator.casRecord(record.dataset, tag, record);
     const tagged = result.ok ? result.value : result.current;
     if (tagged) deps.catalog.learn(tagged);
