@@ -38,7 +38,8 @@ const SETTLE_MS = 120_000;
 const CLEAN_MS = 90_000;
 const DUMP_EVERY_MS = 4_000;
 const DUMPS_MAX = 20;
-const TRACK_EVERY_MS = 200;
+const TRIES_MAX = 3;
+const TRACK_EVERY_MS = 300;
 /** Snapshots keep what was overwritten, and the pools are small. */
 const LARGE_BYTES_PER_SECOND = 256 * 1024;
 
@@ -74,7 +75,11 @@ async function injectAll({ plan, lab, buckets, folder }: Stage, tally: Tally): P
         const id = `${w}-${i}`;
         await delay(planned.afterMs);
         const fromMs = performance.now();
-        const injection = await inject(planned.fault, { lab, buckets, id, dumps: () => dumps });
+        let injection = await inject(planned.fault, { lab, buckets, id, dumps: () => dumps });
+        // What the plan asks for has to happen; a moment later the cluster may be fit for it.
+        for (let again = 1; !injection.fired && again < TRIES_MAX; again += 1) {
+          injection = await inject(planned.fault, { lab, buckets, id: `${id}-again-${again}`, dumps: () => dumps });
+        }
         tally.add(planned, injection);
         await log({ id, fault: planned.fault, fromMs, toMs: performance.now(), ...injection });
       });

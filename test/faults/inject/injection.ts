@@ -23,7 +23,7 @@ export const fired = (counts: Partial<Counts>, note = ''): Injection => ({ fired
 export const missed = (note: string): Injection => ({ fired: false, counts: {}, note });
 
 /** How long a fault waits for what it needs (an owner, a process that runs) before it is given up as not fired. */
-export const PATIENCE_MS = 12_000;
+export const PATIENCE_MS = 15_000;
 /** How long it waits for a node to serve again before the plan goes on without. */
 export const READY_MS = 15_000;
 

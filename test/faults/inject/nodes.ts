@@ -76,8 +76,7 @@ async function zombie(
   if (fault.when === 'draining') {
     accepted = await ask();
     await lab.until(3_000, async () => {
-      const records = (await lab.admin.datasets(othersAt(others, 0).ip)).datasets;
-      return records.some((record) => isMoving(record, asked)) || null;
+      return (await lab.datasets())?.some((record) => isMoving(record, asked)) || null;
     });
   }
   const process = victim.process();

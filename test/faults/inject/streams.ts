@@ -5,9 +5,10 @@ import { readFired } from '../lab/streams.ts';
 import type { Fault } from '../plan.ts';
 import { fired, type Injection, type InjectionContext, missed, PATIENCE_MS, pinAt } from './injection.ts';
 
-/** No stream came by that was so long: the next order is shorter. The shortest stream has two records of 312 bytes. */
-const SHORTER_AFTER_MS = 3_000;
+/** No stream came by that was so long: the order becomes a shorter one. The shortest stream has two records of 312 bytes. */
+const SHORTER_AFTER_MS = 4_000;
 const ANY_STREAM_BYTES = 400;
+const FIRES_WITHIN_MS = 20_000;
 
 export async function injectCut(
   fault: Extract<Fault, { kind: 'cut-stream' }>,
@@ -15,37 +16,34 @@ export async function injectCut(
 ): Promise<Injection> {
   const dataset = buckets[fault.dataset % buckets.length] ?? '';
   const { direction, end } = fault;
-  let count = 0;
   const notes: string[] = [];
   for (const [i, bytes] of fault.cuts.entries()) {
     const record = await lab.until(PATIENCE_MS, async () => {
       return (await lab.datasets())?.find((candidate) => candidate.dataset === dataset) ?? null;
     });
-    if (!record) return missed(`${dataset} is nowhere`);
+    if (!record) break;
+    // Another node each time: one whose pull has just failed waits before it tries again.
     const owner = lab.node(record.owner);
-    const asked = lab.nodeAt(fault.to);
-    const target = asked === owner ? lab.nodeAt(fault.to + 1) : asked;
+    const asked = lab.nodeAt(fault.to + i);
+    const target = asked === owner ? lab.nodeAt(fault.to + i + 1) : asked;
     const order = { id: `${id}-${i}`, direction, end, bytes };
     const { cutter } = direction === 'send' ? owner : target;
     await cutter.order(order);
-    const hasFired = () => lab.until(SHORTER_AFTER_MS, async () => findFired(lab.cutFolder, order.id));
+    const hasFired = (limitMs: number) => lab.until(limitMs, () => findFired(lab.cutFolder, order.id));
     try {
-      if (!(await pinAt(lab, lab.nodes, dataset, target.id))) return missed(`${dataset} could not be asked to move`);
-      let cut = await hasFired();
-      for (let tries = 0; !cut && tries < 3; tries += 1) {
+      if (!(await pinAt(lab, lab.nodes, dataset, target.id))) continue;
+      let cut = await hasFired(SHORTER_AFTER_MS);
+      if (!cut) {
         await cutter.order({ ...order, bytes: Math.min(bytes, ANY_STREAM_BYTES) });
-        cut = await hasFired();
+        cut = await hasFired(FIRES_WITHIN_MS - SHORTER_AFTER_MS);
       }
-      if (cut) {
-        count += 1;
-        notes.push(`${cut.stream} ${cut.bytes}`);
-      }
+      if (cut) notes.push(`${cut.stream} ${cut.bytes}`);
     } finally {
       await cutter.withdraw(order);
     }
   }
   const note = `${dataset} ${direction} ${end}: ${notes.join(', ')}`;
-  return count > 0 ? fired({ cutStreams: count }, note) : missed(`${note} no stream came by`);
+  return notes.length > 0 ? fired({ cutStreams: notes.length }, note) : missed(`${note}no stream came by`);
 }
 
 async function findFired(folder: string, id: string) {

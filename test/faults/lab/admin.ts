@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { signAdminRequest } from '../../../src/admin/auth.ts';
 import type { ClusterStatus, DatasetStatus } from '../../../src/admin/types.ts';
 
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 1_500;
 export const ADMIN_PORT = 9002;
 
 export interface AdminClient {

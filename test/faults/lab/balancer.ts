@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from './lab.ts';
 import type { LabNode } from './node.ts';
 
-const PROBE_EVERY_MS = 250;
+const PROBE_EVERY_MS = 400;
 const PROBE_TIMEOUT_MS = 1_000;
 
 export interface Balancer {

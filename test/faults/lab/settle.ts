@@ -5,7 +5,7 @@ import type { LabNode } from './node.ts';
 
 /** What is between two rounds of the janitor, and what a base for the way back needs. */
 export const SNAPSHOTS_PER_DATASET_MAX = 6;
-const POLL_MS = 100;
+const POLL_MS = 500;
 
 /** @returns what is not at rest, when the time is over; nothing = settled. */
 export async function untilSettled(lab: Lab, buckets: readonly string[], limitMs: number): Promise<string[]> {
@@ -47,7 +47,7 @@ export async function untilClean(lab: Lab, limitMs: number): Promise<string[]> {
   for (;;) {
     const left = (await Promise.all(lab.nodes.map(leftovers))).flat();
     if (left.length === 0 || performance.now() > end) return left;
-    await delay(1_000);
+    await delay(3_000);
   }
 }
 
