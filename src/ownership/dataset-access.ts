@@ -114,7 +114,7 @@ export class LocalAccess implements DatasetAccess {
     this.#requireServing();
     this.#deps.storage.check(mode);
     const runner = this.#deps.find(dataset);
-    if (!runner || this.#deps.withheld()) throw this.#refusal(dataset);
+    if (!runner) throw this.#refusal(dataset);
     const unused = background && !runner.store ? runner.lastUsedMs : null;
     for (;;) {
       await this.#whenOpen(runner);
@@ -252,7 +252,7 @@ export class LocalAccess implements DatasetAccess {
     this.#requireServing();
     this.#deps.storage.check('delete');
     const runner = this.#deps.find(dataset);
-    if (!runner || this.#deps.withheld()) throw this.#refusal(dataset);
+    if (!runner) throw this.#refusal(dataset);
     await this.#whenOpen(runner);
     await runner.request((request) => ({ on: 'remove', request }));
   }

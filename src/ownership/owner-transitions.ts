@@ -337,13 +337,14 @@ export function depose(state: CopyState): Step {
  */
 function acceptDisk(state: CopyState): Step {
   const { copy } = state;
-  if (!copy || state.phase.at !== 'idle' || copy.promise || copy.deleting) return stay(state);
+  if (!copy || state.phase.at !== 'idle' || copy.promise) return stay(state);
   const raised = raisedTerm(state, copy);
   const term = { n: raised.n + ACCEPTED_TERM_STEP, node: raised.node };
   if (copy.role === 'owner') {
     const verdict = publicationOf(state).kind;
     if (verdict === 'deposed' || verdict === 'conflict') return stay(state);
-    return stay({ ...state, phase: { at: 'resuming' } }, { do: 'persist', copy: { ...copy, term } });
+    // Proven empty once, perhaps, and written to since: whoever wants it removed asks again.
+    return stay({ ...state, phase: { at: 'resuming' } }, { do: 'persist', copy: { ...copy, term, deleting: false } });
   }
   if (copy.role !== 'prepared' || !copy.source) return stay(state);
   const phase = { at: 'demoting' } as const;

@@ -23,7 +23,7 @@ async function keepDisk(cluster: TestCluster, node: string): Promise<() => Promi
   await cluster.startNode(node);
   await cluster.rounds(2);
   return async () => {
-    await cluster.kill(node);
+    if (cluster.node(node).up) await cluster.kill(node);
     await expireLease(cluster, node);
     await rm(folder, { recursive: true });
     await cp(copy, folder, { recursive: true });
@@ -126,11 +126,15 @@ test('acknowledged writes that an old disk lacks are not missing: 503, no drain,
   await cluster.rounds(10);
   assert.notEqual(cluster.ownerOf('photos'), b, 'nothing is pulled from an old copy');
 
-  // Neither another start nor a coordinator that forgets makes it good.
-  await cluster.restart(a);
+  // Neither a coordinator that forgets nor another start makes it good, and it is told to nobody.
   cluster.memory.flush();
   await cluster.rounds(5);
+  await cluster.restart(a);
+  await cluster.rounds(5);
   await assert.rejects(cluster.get(a, 'photos', 'two'), unavailable);
+  const { coordinator } = cluster.node(b);
+  assert.equal(await coordinator.readRecord('photos'), null);
+  assert.equal((await coordinator.state()).complete, false);
 
   const report = await cluster.own(a).disk.report();
   assert.deepEqual(
@@ -250,8 +254,8 @@ test('terms that an old disk has used before are not used again', async (t) => {
     await cluster.put(a, 'photos', `key-${i}`, 'x');
     used.push(copyOf(cluster, a)?.term ?? '');
   }
+  await cluster.kill(a);
   cluster.memory.setAvailable(true);
-  await cluster.rounds(1);
   await putBack();
   await cluster.startNode(a);
   await cluster.rounds(2);
