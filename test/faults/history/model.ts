@@ -196,10 +196,13 @@ export class Model {
 
   #page(content: ReadonlyMap<string, Written>): Partial<Operation> {
     const after = this.#random.chance(0.3) ? keyOf(this.#random.below(this.#options.keys)) : '';
-    const all = [...content].filter(([key]) => key > after).sort(([a], [b]) => (a < b ? -1 : 1));
-    const shown = all.slice(0, this.#random.between(1, this.#options.keys));
+    // Of many keys a listing asks for a few: the checker looks at every key in its range.
+    const prefix = keyOf(this.#random.below(this.#options.keys)).slice(0, -2);
+    const inRange = (key: string) => key.startsWith(prefix) && key > after;
+    const all = [...content].filter(([key]) => inRange(key)).sort(([a], [b]) => (a < b ? -1 : 1));
+    const shown = all.slice(0, this.#random.between(1, Math.min(40, this.#options.keys)));
     const entries = shown.map(([key, { etag }]) => [key, etag] as const);
-    return { listing: { prefix: '', after, truncated: shown.length < all.length, entries } };
+    return { listing: { prefix, after, truncated: shown.length < all.length, entries } };
   }
 }
 

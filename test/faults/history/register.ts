@@ -146,7 +146,9 @@ class Search {
     const bit = this.#freeBits.pop() ?? this.#newBit();
     const named = writes === null ? null : this.#named(writes);
     this.#underWay.set(index, { index, bit, needs, writes: named });
-    return writes === null ? this.#merge(configurations.map((one) => this.#observed(one))) : configurations;
+    if (writes !== null) return configurations;
+    const seen = (one: Configuration) => (this.#holds(needs, one.state) ? { ...one, done: one.done | bit } : one);
+    return configurations.map(seen);
   }
 
   #newBit(): bigint {
@@ -165,7 +167,9 @@ class Search {
   }
 
   /** All configurations in which the operation has taken effect, each reached with no more than it takes. */
-  #afterReturn(target: UnderWay, from: readonly Configuration[]): Configuration[] {
+  #afterReturn(target: UnderWay, from: readonly Configuration[]): readonly Configuration[] {
+    const done = (one: Configuration) => (one.done & target.bit) !== 0n;
+    if (from.every(done)) return from;
     const reached: Configuration[] = [];
     const seen = new Dominated();
     const stack = [...from];
@@ -173,7 +177,7 @@ class Search {
       this.#stepsLeft -= 1;
       if (this.#stepsLeft < 0) return [];
       if (!seen.add(one)) continue;
-      if ((one.done & target.bit) !== 0n) reached.push(one);
+      if (done(one)) reached.push(one);
       else this.#moves(one, (next) => stack.push(next));
     }
     return reached;

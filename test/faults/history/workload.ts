@@ -1,6 +1,7 @@
 // The load: clients that each have one operation under way, on many keys of many buckets, through any node. Seeded: what
 // is asked follows from the seed, what is answered and when does not. Owns the clients; what one asked operation becomes
 // is driver.ts, long stories (uploads, buckets that come and go) are stories.ts.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { contentOf } from './content.ts';
 import { type Counts, Driver, type Endpoint, Session } from './driver.ts';
@@ -79,7 +80,7 @@ export function startWorkload(options: WorkloadOptions): Workload {
 
 export class Load {
   readonly options: WorkloadOptions;
-  readonly run_: string;
+  readonly runName: string;
   readonly driver: Driver;
   readonly keys: KeySpace;
   readonly stopping = new AbortController();
@@ -90,8 +91,10 @@ export class Load {
   #count = 0;
 
   constructor(options: WorkloadOptions, run: string) {
+    // Every client may be pausing.
+    setMaxListeners(0, this.stopping.signal);
     this.options = options;
-    this.run_ = run;
+    this.runName = run;
     this.driver = new Driver({ ...options, endpoints: () => options.endpoints(), record: (one) => this.#record(one) });
     this.keys = new KeySpace(run, touchedBy(options.seed));
     this.#large = new Allowance(options.largeBytesPerSecond ?? 2 * MIB, 4 * MIB);
@@ -110,12 +113,12 @@ export class Load {
     for (let at = 0; at < uploads; at += 1) all.push(runUploads(this, this.session(`upload-${at}`, random.fork())));
     // Two clients a bucket: what one creates the other deletes.
     for (let at = 0; deletingBuckets && at < 4; at += 1)
-      all.push(runBucketLife(this, this.session(`life-${at}`, random.fork()), `life-${this.run_}-${at >> 1}`));
+      all.push(runBucketLife(this, this.session(`life-${at}`, random.fork()), `life-${this.runName}-${at >> 1}`));
     await Promise.all(all);
   }
 
   session(client: string, random: Random): Session {
-    return new Session(this.driver, `${this.run_}-${client}`, random);
+    return new Session(this.driver, `${this.runName}-${client}`, random);
   }
 
   /** A value that nobody else writes. */
@@ -207,7 +210,7 @@ export class Load {
     const { random } = session;
     if (random.chance(0.3)) {
       const after = this.keys.shared(random, group);
-      return (await session.listPage(bucket, `${this.run_}/`, after, null, random.between(1, 100))).operation;
+      return (await session.listPage(bucket, `${this.runName}/`, after, null, random.between(1, 100))).operation;
     }
     const keysMax = random.between(5, 50);
     let token: string | null = null;
@@ -215,7 +218,7 @@ export class Load {
     for (let page = 0; ; page += 1) {
       const { operation, next }: { operation: Operation; next: string | null } = await session.listPage(
         bucket,
-        `${this.run_}/g${group}/`,
+        `${this.runName}/g${group}/`,
         after,
         token,
         keysMax,
