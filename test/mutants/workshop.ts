@@ -74,7 +74,8 @@ export class Workshop {
     // A test of this command runs inside of node:test, whose children would speak its own protocol.
     const { NODE_TEST_CONTEXT: _outer, ...inherited } = process.env;
     const beganMs = performance.now();
-    const child = spawn(process.execPath, ['--import', 'tsx', '--test', ...reporter, ...patterns, file], {
+    const preloads = ['--import', 'tsx', '--import', './test/mutants/quick-assert.mjs'];
+    const child = spawn(process.execPath, [...preloads, '--test', ...reporter, ...patterns, file], {
       cwd: this.#folder,
       env: { ...inherited, TMPDIR: join(this.#folder, 't'), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
