@@ -41,9 +41,9 @@ export function claim(path: string): string {
  * LMDB locks a byte of its lock file while it has the file open. Best effort, Linux only: it finds a second process that
  * was pointed at the same folder, the storage root's own lock is what excludes it. The pid of that process, or null.
  */
-export function holderElsewhere(path: string): number | null {
+export function holderElsewhere(lockPath: string): number | null {
   try {
-    const lock = statSync(`${path}-lock`, { bigint: true });
+    const lock = statSync(lockPath, { bigint: true });
     const major = (lock.dev >> 8n) & 0xfffn;
     const minor = (lock.dev & 0xffn) | ((lock.dev >> 12n) & 0xfff00n);
     const hex = (value: bigint): string => value.toString(16).padStart(2, '0');

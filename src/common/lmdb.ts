@@ -1,6 +1,6 @@
 // A durable ordered key-value file: named tables of bytes by bytes, in byte order. The only import of lmdb.
-// Owns the memory map, the queue of writers and the two files beside it: `<path>-lock` (reader slots of this machine, not
-// data) and `<path>-clean` (says that the last stop was clean). Must not know what is kept in it.
+// Owns the memory map, the queue of writers, the lock file (reader slots of this machine, not data: lmdb-door.ts) and
+// `<path>-clean` beside it (says that the last stop was clean). Must not know what is kept in it.
 //
 // What is visible is flushed: opened without lmdb-js's overlapping sync, a commit writes its pages, fdatasyncs, writes the
 // meta page through O_DSYNC and only then moves the transaction number that readers look at (mdb_txn_commit and
@@ -14,6 +14,7 @@ import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Database as LmdbTable, open as lmdbOpen, type RootDatabase } from 'lmdb';
 import { assert, ZringError } from './errors.ts';
+import { type Door, doorOf, openDoor, removeDoor } from './lmdb-door.ts';
 import { checkPages, pagesFree, readMeta, readThrough } from './lmdb-file.ts';
 import {
   claim,
@@ -126,7 +127,7 @@ export async function openDatabase<Table extends string>(
   options: OpenOptions<Table>,
 ): Promise<Database<Table>> {
   const database = await claimed(path, async (identity) => {
-    await checkBefore(path, options);
+    await checkBefore(path, identity, options);
     return new Database<Table>(path, options, identity);
   });
   await database.openTables(false);
@@ -144,9 +145,10 @@ async function claimed<Result>(path: string, use: (identity: string) => Promise<
   }
 }
 
-async function checkBefore(path: string, options: OpenOptions<string>): Promise<void> {
+async function checkBefore(path: string, identity: string, options: OpenOptions<string>): Promise<void> {
   const readonly = options.readonly ?? false;
-  const holder = holderElsewhere(path);
+  const { lock } = doorOf(path, identity);
+  const holder = holderElsewhere(lock);
   if (holder !== null && options.alone && !readonly) {
     const message = `${path} is in use by process ${holder}`;
     throw new ZringError('LOCKED', message, { subject: path, details: { pid: holder } });
@@ -158,7 +160,8 @@ async function checkBefore(path: string, options: OpenOptions<string>): Promise<
     const short = (await file.stat()).size < (meta.lastPage + 1) * meta.pageBytes;
     if (holder === null && (short || !trusted)) await checkPages(file, path, meta);
   });
-  if (options.alone && !readonly) await removeFile(`${path}-lock`);
+  // Also the one that an older release, or another machine, has left beside the file.
+  if (options.alone && !readonly) for (const left of [lock, `${path}-lock`]) await removeFile(left);
   if (!readonly) await removeFile(cleanMarker(path));
 }
 
@@ -168,6 +171,7 @@ export class Database<Table extends string> {
   #root: RootDatabase<Buffer, Buffer>;
   readonly #tables = new Map<Table, LmdbTable<Buffer, Buffer>>();
   readonly #identity: string;
+  readonly #door: Door;
   readonly #options: OpenOptions<Table>;
   #queue: Waiting<Table>[] = [];
   #committing: Promise<void> | null = null;
@@ -182,6 +186,7 @@ export class Database<Table extends string> {
     this.readonly = options.readonly ?? false;
     this.#options = options;
     this.#identity = identity;
+    this.#door = doorOf(path, identity);
     try {
       this.#root = this.#openEnvironment();
     } catch (cause) {
@@ -189,7 +194,7 @@ export class Database<Table extends string> {
     }
   }
 
-  /** Once, right after the constructor; closes when one is missing. */
+  /** Right after the constructor; closes when one is missing. */
   async openTables(create: boolean): Promise<void> {
     try {
       this.#openTables(create);
@@ -200,8 +205,9 @@ export class Database<Table extends string> {
   }
 
   #openEnvironment(): RootDatabase<Buffer, Buffer> {
+    openDoor(this.#door, this.path, this.#identity);
     return lmdbOpen<Buffer, Buffer>({
-      path: this.path,
+      path: this.#door.path,
       noSubdir: true,
       readOnly: this.readonly,
       overlappingSync: false,
@@ -390,10 +396,7 @@ export class Database<Table extends string> {
     // The older meta page is there, and flushed: the group is lost for certain. That the newer one can be read proves
     // nothing, for a page that could not be written may stay in the kernel's cache as if it had been.
     const code = known !== null && known < this.#lastTransaction ? 'STORAGE_UNAVAILABLE' : 'STORAGE_OUTCOME_UNKNOWN';
-    return new ZringError(code, `committing to ${subject} failed: ${text}`, {
-      cause: reason,
-      subject,
-    });
+    return new ZringError(code, `committing to ${subject} failed: ${text}`, { cause: reason, subject });
   }
 
   #letsReadersIn(): boolean {
@@ -471,7 +474,7 @@ export class Database<Table extends string> {
       await this.#root.close();
       if (this.readonly) return;
       if (!this.#broken) await writeCleanMarker(this.path);
-      if (this.#options.alone) await removeFile(`${this.path}-lock`);
+      if (this.#options.alone) removeDoor(this.#door);
     } finally {
       releaseClaim(this.#identity);
     }

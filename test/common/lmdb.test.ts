@@ -1,17 +1,22 @@
 // The durable table file: order, atomic groups, strict opening, and that damage is an error and never a crash.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { copyFile, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { openDurableMap } from '../../src/common/durable-map.ts';
 import { createDatabase, type Database, openDatabase } from '../../src/common/lmdb.ts';
+import { doorOf } from '../../src/common/lmdb-door.ts';
 
 type Table = 'a' | 'b';
 const TABLES: readonly Table[] = ['a', 'b'];
 const bytes = (text: string): Buffer => Buffer.from(text);
+const lockOf = (path: string): string => {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return doorOf(path, `${dev}:${ino}`).lock;
+};
 const reopen = (path: string): Promise<Database<Table>> => openDatabase(path, { tables: TABLES, alone: true });
 
 let folder: string;
@@ -226,7 +231,7 @@ describe('opening', () => {
     const openings = await Promise.allSettled(Array.from({ length: 8 }, () => reopen(path)));
     const opened = openings.flatMap((opening) => (opening.status === 'fulfilled' ? [opening.value] : []));
     assert.equal(opened.length, 1);
-    assert.ok(existsSync(`${path}-lock`));
+    assert.ok(existsSync(lockOf(path)));
     await opened[0]?.close();
     await (await reopen(path)).close();
   });
