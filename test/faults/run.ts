@@ -31,6 +31,8 @@ export interface RunOptions extends PlanOptions {
   readonly main: string;
   readonly zfsProgram: string;
   readonly ratePerSecond: number;
+  /** For coming to rest, and for the janitors; default: what a machine that does nothing else needs at most. */
+  readonly patienceMs?: number;
 }
 
 const SETTLE_MS = 120_000;
@@ -161,10 +163,10 @@ async function runOnce(options: RunOptions): Promise<RunResult> {
     await injectAll({ plan, lab, buckets, folder }, tally);
     faultSeconds = (performance.now() - faultsFromMs) / 1000;
     // Requests go on: in lazy mode it is they that bring a dataset home.
-    unsettled = await untilSettled(lab, buckets, SETTLE_MS);
+    unsettled = await untilSettled(lab, buckets, options.patienceMs ?? SETTLE_MS);
     await workload.stop();
     await finalReads(clientOptions);
-    leftovers = await untilClean(lab, CLEAN_MS);
+    leftovers = await untilClean(lab, options.patienceMs ?? CLEAN_MS);
   } catch (failure) {
     error = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
     await workload?.stop().catch(() => {});
