@@ -59,10 +59,21 @@ describe('outcomes', () => {
     ['no such key is an answer', error(404, 'NoSuchKey'), get, 'ok'],
     ['no such bucket is none', error(404, 'NoSuchBucket'), get, 'failed'],
     ['a connection that breaks after the request', (request) => request.socket.destroy(), put, 'unknown'],
-    ["an ETag that is not the content's is noticed", (_request, response) => response.end(), put, 'ok'],
   ];
   for (const [name, listener, act, outcome] of cases)
     test(name, async () => assert.equal((await ask(listener, act)).outcome, outcome));
+
+  test('an ETag that is not that of what was written is a fault of the answer', async () => {
+    const { outcome, fault } = await ask((_request, response) => response.end(), put);
+    assert.deepEqual([outcome, fault], ['ok', 'headers-differ-from-body']);
+  });
+
+  test('no node to ask: a failed attempt', async () => {
+    const record = () => {};
+    const driver = new Driver({ endpoints: () => [], credentials: CREDENTIALS, record, clients: 1 });
+    const { outcome, status, completedMs } = await put(new Session(driver, 'c', new Random(1)));
+    assert.deepEqual([outcome, status, completedMs], ['failed', null, null]);
+  });
 
   test('nobody listens: certainly not sent', async () => {
     const closed = await withServer(

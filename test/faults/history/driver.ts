@@ -58,6 +58,8 @@ const LATE_STATUS: Readonly<Record<string, number>> = {
   SlowDown: 503,
 };
 
+const NOBODY: Endpoint = { node: '', url: '' };
+
 /** Unique in this process, so that histories of several loads can be put together. */
 let operations = 0;
 
@@ -89,8 +91,9 @@ export class Driver {
     this.#http.close();
   }
 
-  endpoint(random: Random): Endpoint {
+  #endpoint(random: Random): Endpoint {
     const endpoints = this.#options.endpoints();
+    if (endpoints.length === 0) return NOBODY;
     const doubtfulMax = Math.max(1, Math.floor(this.#options.clients / 8));
     return this.lanes.choose(random, endpoints, ({ node }) => `node ${node}`, doubtfulMax) ?? random.pick(endpoints);
   }
@@ -102,7 +105,7 @@ export class Driver {
 
   async perform(random: Random, attempt: Attempt): Promise<Operation> {
     const { client, kind, request, facts, show } = attempt;
-    const { node, url } = this.endpoint(random);
+    const { node, url } = this.#endpoint(random);
     operations += 1;
     const id = operations;
     this.counts.invoked += 1;
@@ -110,7 +113,9 @@ export class Driver {
     const leaveBucket = this.lanes.enter(`bucket ${request.bucket}`);
     const large = (request.body?.length ?? 0) > LARGE_BYTES;
     const invokedMs = performance.now();
-    const answer = await this.#http.send(url, { timeoutMs: large ? LARGE_TIMEOUT_MS : TIMEOUT_MS, ...request });
+    const timeoutMs = request.timeoutMs ?? (large ? LARGE_TIMEOUT_MS : TIMEOUT_MS);
+    const answer: Answer =
+      url === '' ? { kind: 'unsent', error: 'no node' } : await this.#http.send(url, { ...request, timeoutMs });
     const completedMs = performance.now();
     leaveNode(answer.kind === 'answered');
     leaveBucket(answer.kind === 'answered' && answer.status < 500);
@@ -176,7 +181,7 @@ export class Session {
     );
   }
 
-  get(bucket: string, key: string, timeoutMs = LARGE_TIMEOUT_MS) {
+  get(bucket: string, key: string, timeoutMs = TIMEOUT_MS) {
     return this.#ask('get', { method: 'GET', bucket, key, timeoutMs }, {}, (answer) => {
       if (answer.status === 404) return { seen: null };
       const seen = headersSeen(answer);

@@ -80,7 +80,7 @@ test(`acknowledged writes that disappear are counted, seed ${SEED}`, () => {
 
 test(`${OPERATIONS} operations over thousands of keys are decided, seed ${SEED}`, () => {
   const operations = new Model(new Random(SEED), {
-    operations: 200_000,
+    operations: OPERATIONS,
     clients: 32,
     keys: 3000,
     lost: 0.02,

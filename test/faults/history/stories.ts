@@ -1,7 +1,7 @@
 // Operations that only mean something in a row: multipart uploads that are held open while buckets move, and buckets that
 // are created, used, emptied, deleted and created again. Each attempt is an operation of its own. Owns nothing.
 import { bodyOf, multipartEtag, singlePartEtag } from './content.ts';
-import type { Session } from './driver.ts';
+import { LARGE_TIMEOUT_MS, type Session } from './driver.ts';
 import type { Operation, Written } from './operation.ts';
 import type { Load } from './workload.ts';
 
@@ -31,7 +31,7 @@ export async function runUploads(load: Load, session: Session): Promise<void> {
     const key = load.keys.named(`${session.client.split('-').slice(-2).join('-')}/${random.below(UPLOAD_KEYS)}`);
     await oneUpload(load, session, bucket, key);
     if (load.stopped) return;
-    await session.get(bucket, key);
+    await session.get(bucket, key, LARGE_TIMEOUT_MS);
     await load.pause(random.between(0, PAUSE_MS));
   }
 }

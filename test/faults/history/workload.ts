@@ -4,7 +4,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { contentOf } from './content.ts';
-import { type Counts, Driver, type Endpoint, Session } from './driver.ts';
+import { type Counts, Driver, type Endpoint, LARGE_TIMEOUT_MS, Session } from './driver.ts';
 import type { Credentials } from './http-client.ts';
 import { GROUP_SIZE, KeySpace, touchedBy } from './keys.ts';
 import type { Operation, Written } from './operation.ts';
@@ -33,7 +33,7 @@ export interface WorkloadOptions {
 
 export interface Workload {
   readonly stats: Readonly<Counts>;
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when nothing is under way any more. Fails when the load itself failed. */
   stop(): Promise<void>;
 }
 
@@ -68,6 +68,8 @@ export function startWorkload(options: WorkloadOptions): Workload {
   const run = `r${options.seed.toString(36)}-${(Date.now() % 1e9).toString(36)}-${loads}`;
   const load = new Load(options, run);
   const running = load.run();
+  // A defect of the load ends it, and is said by `stop`.
+  running.catch(() => load.stopping.abort());
   return {
     stats: load.driver.counts,
     async stop() {
@@ -255,7 +257,8 @@ export class Load {
     const { random } = session;
     const key = this.keys.named(`g${group}/large`);
     const bytes = random.between(MIB, 4 * MIB);
-    if (random.chance(0.6)) return random.chance(0.5) ? session.get(bucket, key) : session.head(bucket, key);
+    if (random.chance(0.6))
+      return random.chance(0.5) ? session.get(bucket, key, LARGE_TIMEOUT_MS) : session.head(bucket, key);
     if (!this.#large.tryTake(bytes)) return session.get(bucket, instead);
     return session.put(bucket, key, this.content(session, bytes));
   }
