@@ -12,7 +12,7 @@ import { CREDENTIAL_VERSION } from './cluster/credential-record.ts';
 import { MAP_VERSION } from './cluster/map.ts';
 import { openCoordinator } from './cluster/open-coordinator.ts';
 import { RECORD_VERSION } from './cluster/record.ts';
-import type { ZringError } from './common/errors.ts';
+import { ZringError } from './common/errors.ts';
 import { acquireExclusiveLock } from './common/lock.ts';
 import { PEER_PROTOCOL_VERSION, type PeerMethods } from './common/peer.ts';
 import { createSystemClock } from './common/system-clock.ts';
@@ -23,6 +23,7 @@ import type { DatasetDriver } from './dataset/driver.ts';
 import { openDriver } from './dataset/open-driver.ts';
 import { COPY_VERSION } from './ownership/copy-properties.ts';
 import { createOwnership, type Ownership } from './ownership/ownership.ts';
+import { type RunningPulse, startStoragePulse } from './ownership/storage-pulse.ts';
 import { RELEASE } from './release.ts';
 import { createForwarder } from './routing/forward.ts';
 import { HOP_LIMITS } from './routing/limits.ts';
@@ -51,6 +52,8 @@ const FORMATS = {
 
 /** What is in flight when a node stops gets this long to finish. */
 const STOP_GRACE_MS = 30_000;
+/** Until the storage root is open and watched; each of the commands that this takes has a shorter limit of its own. */
+const STORAGE_OPENING_MS = 300_000;
 
 export interface RunningNode {
   readonly id: string;
@@ -60,6 +63,8 @@ export interface RunningNode {
   reload(): void;
   /** Graceful: not ready, finish what is in flight, close the stores, give the lease back. Idempotent. */
   stop(): Promise<void>;
+  /** Resolves as soon as the storage is silent, at once if it is: then `stop` may never end. */
+  silence(): Promise<void>;
 }
 
 /** Ends what was started, last first; one failure does not keep the rest from ending. */
@@ -83,15 +88,51 @@ class Teardown {
 
 export async function startNode(first: Config, id: string, log: Logger): Promise<RunningNode> {
   const teardown = new Teardown();
+  const hang = new Hang(requireNode(first, id).storage);
   try {
-    return await build(first, id, log, teardown);
+    return await Promise.race([build(first, id, log, teardown, hang), hang.promise]);
   } catch (error) {
-    await teardown.run(log);
+    // Taking down what was built would wait for the storage, too.
+    if (error !== hang.error) await teardown.run(log);
     throw error;
   }
 }
 
-async function build(first: Config, id: string, log: Logger, teardown: Teardown): Promise<RunningNode> {
+/** A start that would wait for its storage without end fails instead. */
+class Hang {
+  readonly error: ZringError;
+  readonly promise: Promise<never>;
+  readonly #fail: () => void;
+  #timer: NodeJS.Timeout | null;
+
+  constructor({ kind, location }: NodeConfig['storage']) {
+    const storage = `${kind}:${location}`;
+    const message = `storage ${storage} does not answer; this node cannot start before it does`;
+    this.error = new ZringError('STORAGE_UNAVAILABLE', message, { subject: storage, details: { hangs: true } });
+    let fail = () => {};
+    this.promise = new Promise((_, reject) => {
+      fail = () => reject(this.error);
+    });
+    this.promise.catch(() => {});
+    this.#fail = fail;
+    this.#timer = setTimeout(fail, STORAGE_OPENING_MS);
+  }
+
+  watch(pulse: RunningPulse): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    pulse.onChange((answer) => {
+      if (answer === 'silent') this.#fail();
+    });
+  }
+
+  clear(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+}
+
+async function build(first: Config, id: string, log: Logger, teardown: Teardown, hang: Hang): Promise<RunningNode> {
+  teardown.add('limit of the start', () => hang.clear());
   const node = requireNode(first, id);
   warnOfOpenPeers(first, node, log);
   const clock = createSystemClock();
@@ -105,7 +146,12 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
   // Storage, locked before anything is read from it.
   const driver = await openDriver(node.storage, { logger: log, cluster: first.cluster.name });
   teardown.add('storage', () => driver.shutdown());
-  const lock = await acquireExclusiveLock(join(await driver.stateFolder(), 'lock'));
+  const folder = await driver.stateFolder();
+  const pulse = startStoragePulse({ node: id, storage: driver.storage, folder, logger: log });
+  teardown.add('storage pulse', () => pulse.stop());
+  metrics.onCollect(() => metrics.storageWaiting.set(pulse.waitedMs / 1000));
+  hang.watch(pulse);
+  const lock = await acquireExclusiveLock(join(folder, 'lock'));
   teardown.add('storage lock', () => lock.release());
 
   const tls = {
@@ -158,6 +204,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     clock,
     logger: log,
     metrics,
+    pulse,
   });
   const owned = ownership;
   teardown.add('ownership', () => owned.stop());
@@ -273,12 +320,23 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown)
     id,
     addresses,
     reload: () => watcher.reload(),
+    silence: () => whenSilent(pulse),
     stop() {
       lifecycle = 'stopping';
       stopping ??= teardown.run(log);
       return stopping;
     },
   };
+}
+
+function whenSilent(pulse: RunningPulse): Promise<void> {
+  return new Promise((resolve) => {
+    const check = () => {
+      if (pulse.answer === 'silent') resolve();
+    };
+    pulse.onChange(check);
+    check();
+  });
 }
 
 async function openTls(files: Config['tls']['s3'], log: Logger, teardown: Teardown): Promise<TlsSource | null> {

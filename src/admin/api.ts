@@ -129,12 +129,17 @@ function nodeStatuses(map: ClusterMap | null, leases: readonly Lease[], deps: Ad
       leaseMs: Math.max(0, Math.round(lease?.remainingMs ?? own?.lease.remainingMs ?? 0)),
       release: lease?.info.release ?? null,
       freeBytes: own?.usage?.freeBytes ?? lease?.info.freeBytes ?? null,
+      storageFault: faultOf(own?.usage?.health ?? lease?.info.storage),
       totalBytes: own?.usage?.totalBytes ?? lease?.info.totalBytes ?? null,
       datasets: lease?.info.datasets ?? own?.copies.filter(({ role }) => role === 'owner').length ?? null,
       moves: own?.moves ?? lease?.info.moves ?? [],
       formats: lease?.info.formats ?? null,
     };
   });
+}
+
+function faultOf(health: string | undefined): string | null {
+  return health === undefined || health === 'ok' ? null : health;
 }
 
 async function readLeases(coordinator: Coordinator): Promise<readonly Lease[]> {

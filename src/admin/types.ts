@@ -22,6 +22,8 @@ export interface NodeStatus {
   readonly release: string | null;
   readonly freeBytes: number | null;
   readonly totalBytes: number | null;
+  /** Why its storage is not used, or not written; null = it is, or this node cannot tell. */
+  readonly storageFault: string | null;
   readonly datasets: number | null;
   readonly moves: readonly MoveInfo[];
   /** Format → newest version it reads; null while the node has no lease. */

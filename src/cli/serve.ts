@@ -1,4 +1,6 @@
 // `zring serve`: one node, until SIGTERM or SIGINT. SIGHUP reads the configuration again.
+
+import { setTimeout as delay } from 'node:timers/promises';
 import { defineCommand } from 'citty';
 import { isZringError, ZringError } from '../common/errors.ts';
 import { loadConfig } from '../config/load.ts';
@@ -33,17 +35,35 @@ export const serveCommand = defineCommand({
       log.fatal({ err: error, code: isZringError(error) ? error.code : undefined }, 'the node could not start');
       printError(error);
       // Whatever was half started, the channel to a supervisor included, shall not keep a node that cannot serve.
-      return process.exit(1);
+      return isZringError(error) && hangs(error) ? endNow() : process.exit(1);
     });
     process.on('SIGHUP', () => node.reload());
     log.info({ ...node.addresses, cluster: config.cluster.name }, 'node is serving');
     log.info({ reason: await stop }, 'stopping');
-    await node.stop();
+    const stopped = node.stop().then(() => true);
+    const hung = node.silence().then(() => delay(HUNG_STOP_MS, false));
+    if (!(await Promise.race([stopped, hung]))) {
+      log.fatal('the storage does not answer: this process ends without closing it; what was acknowledged is on it');
+      endNow();
+    }
     log.info('stopped');
     // Nothing is left to do; a forgotten timer shall not keep the process.
     process.exit(0);
   },
 });
+
+/** Whoever still waits for another node's answer gets it; the stores of this one cannot be closed. */
+const HUNG_STOP_MS = 5_000;
+
+function hangs({ details }: ZringError): boolean {
+  return typeof details === 'object' && details !== null && 'hangs' in details;
+}
+
+/** process.exit() waits for the threads of libuv's pool, and those that wait for the storage do not end. */
+function endNow(): never {
+  process.kill(process.pid, 'SIGKILL');
+  return process.exit(1);
+}
 
 /** A supervisor that is gone (closed channel) is a request to stop too: nobody would restart or stop this process. */
 function stopRequested(): Promise<string> {

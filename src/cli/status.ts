@@ -49,6 +49,9 @@ export function describe(status: ClusterStatus): string {
     ]);
     lines.push('', formatTable(['MOVING', 'FROM -> TO', 'PHASE', 'BYTES', 'RATE'], rows));
   }
+  for (const { id, storageFault } of status.nodes) {
+    if (storageFault !== null) lines.push('', `node ${id}: its storage ${storageFault}; its buckets answer 503`);
+  }
   if (!status.ready.ready) lines.push('', `node ${status.node} is not ready: ${status.ready.reasons.join('; ')}`);
   for (const { accessKey, fault } of status.credentials.faults) lines.push('', `credential ${accessKey}: ${fault}`);
   for (const fault of status.configFaults) lines.push('', `configuration fault: ${fault}`);

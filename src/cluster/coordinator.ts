@@ -41,6 +41,8 @@ export interface NodeInfo {
   readonly formats: Readonly<Record<string, number>>;
   readonly freeBytes: number;
   readonly totalBytes: number;
+  /** `ok`, or why its storage is not used; absent from older releases. */
+  readonly storage?: string;
   readonly datasets: number;
   readonly moves: readonly MoveInfo[];
   readonly startedMs: number;

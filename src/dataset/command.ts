@@ -9,6 +9,13 @@ import { ZringError } from '../common/errors.ts';
 /** A listing of 10,000 datasets prints about 6 MiB; beyond this something is wrong. */
 const STDOUT_BYTES_MAX = 256 << 20;
 const STDERR_BYTES_MAX = 64 << 10;
+/**
+ * Commands that run at once; others wait for a place. One that was given up keeps its place until it has really ended: a
+ * storage that hangs holds so many processes, not one more for each time that somebody asks.
+ */
+export const COMMANDS_MAX = 16;
+/** Commands that wait for a place; more are refused at once. */
+export const COMMANDS_WAITING_MAX = 1_024;
 const SYSTEM_FOLDERS = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin';
 
 export interface CommandResult {
@@ -33,8 +40,52 @@ export interface CommandRunner {
   stream(args: readonly string[], direction: 'in' | 'out'): StreamingCommand;
 }
 
+/** Who may run, in order of arrival. */
+class Line {
+  readonly #waitingMax: number;
+  #free: number;
+  #waiting: (() => void)[] = [];
+
+  constructor(max: number, waitingMax: number) {
+    this.#free = max;
+    this.#waitingMax = waitingMax;
+  }
+
+  /** @returns false when no place came free in time; true takes one, which `leave` gives back. */
+  enter(timeoutMs: number): Promise<boolean> {
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return Promise.resolve(true);
+    }
+    if (this.#waiting.length >= this.#waitingMax) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const take = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((waiting) => waiting !== take);
+        resolve(false);
+      }, timeoutMs);
+      this.#waiting.push(take);
+    });
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free += 1;
+  }
+}
+
+/** @param places Tests give fewer. Streams are not counted: moves have their own bound. */
+export function createCommands(places = { max: COMMANDS_MAX, waitingMax: COMMANDS_WAITING_MAX }): CommandRunner {
+  const line = new Line(places.max, places.waitingMax);
+  return { run: (args, options) => runCommand(args, options, line), stream: streamCommand };
+}
+
 /** `args[0]` is the program. */
-export const systemCommands: CommandRunner = { run: runCommand, stream: streamCommand };
+export const systemCommands: CommandRunner = createCommands();
 
 function start(args: readonly string[], stdin: 'ignore' | 'pipe', stdout: 'ignore' | 'pipe'): ChildProcess {
   const [program = '', ...rest] = args;
@@ -42,8 +93,23 @@ function start(args: readonly string[], stdin: 'ignore' | 'pipe', stdout: 'ignor
   return spawn(program, rest, { stdio: [stdin, stdout, 'pipe'], shell: false, env: { PATH: path, LC_ALL: 'C' } });
 }
 
-async function runCommand(args: readonly string[], options: { timeoutMs: number }): Promise<CommandResult> {
-  const child = start(args, 'ignore', 'pipe');
+async function runCommand(args: readonly string[], options: { timeoutMs: number }, line: Line): Promise<CommandResult> {
+  const beganMs = performance.now();
+  if (!(await line.enter(options.timeoutMs))) throw notAnswering(args, options.timeoutMs, 'others do not end');
+  const timeoutMs = Math.max(1, options.timeoutMs - (performance.now() - beganMs));
+  let child: ChildProcess;
+  try {
+    child = start(args, 'ignore', 'pipe');
+  } catch (error) {
+    line.leave();
+    throw error;
+  }
+  // Either of the two, once: a program that could not be started has no exit.
+  const ended = () => {
+    child.removeListener('exit', ended).removeListener('error', ended);
+    line.leave();
+  };
+  child.once('exit', ended).once('error', ended);
   const stdout = gather(child.stdout, STDOUT_BYTES_MAX, () => child.kill('SIGKILL'));
   const stderr = gather(child.stderr, STDERR_BYTES_MAX, () => {});
   return new Promise((resolve, reject) => {
@@ -51,9 +117,8 @@ async function runCommand(args: readonly string[], options: { timeoutMs: number 
       child.kill('SIGKILL');
       for (const stream of [child.stdout, child.stderr]) stream?.destroy();
       child.unref();
-      const what = `${args.slice(0, 2).join(' ')}: not answering for ${options.timeoutMs} ms`;
-      reject(new ZringError('STORAGE_UNAVAILABLE', what, { subject: args.join(' ') }));
-    }, options.timeoutMs);
+      reject(notAnswering(args, options.timeoutMs));
+    }, timeoutMs);
     child.once('error', (error) => {
       clearTimeout(timer);
       reject(notStarted(args, error));
@@ -99,6 +164,11 @@ function gather(stream: Readable | null, bytesMax: number, onOverflow: () => voi
     overflowed: () => bytes > bytesMax,
     ended: new Promise<void>((resolve) => stream?.once('close', resolve) ?? resolve()),
   };
+}
+
+function notAnswering(args: readonly string[], timeoutMs: number, why?: string): ZringError {
+  const what = `${args.slice(0, 2).join(' ')}: not answering for ${timeoutMs} ms${why === undefined ? '' : ` (${why})`}`;
+  return new ZringError('STORAGE_UNAVAILABLE', what, { subject: args.join(' ') });
 }
 
 function notStarted(args: readonly string[], error: Error): ZringError {

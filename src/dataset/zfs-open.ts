@@ -15,6 +15,8 @@ export const ZFS_FORMAT = 1;
 /** Destroying a large dataset on a slow pool takes long; a pool that does not answer in this time is not answering. */
 const TIMEOUT_MS = 120_000;
 const USAGE_TIMEOUT_MS = 10_000;
+/** The first question of a start; whoever starts a node on a pool that hangs is to hear of it soon. */
+const PROBE_TIMEOUT_MS = 30_000;
 
 export async function openZfsDriver(
   location: string,
@@ -24,7 +26,7 @@ export async function openZfsDriver(
   const root = requireZfsRoot(location);
   requireProperties({ cluster });
   const { runner = systemCommands, timeoutMs = TIMEOUT_MS, usageTimeoutMs = USAGE_TIMEOUT_MS } = options;
-  const flavour = await probeZfs(runner, root.split('/')[0] ?? '', timeoutMs);
+  const flavour = await probeZfs(runner, root.split('/')[0] ?? '', Math.min(timeoutMs, PROBE_TIMEOUT_MS));
   const commands = createZfsCommands(runner, timeoutMs, flavour.modern);
   await ensureRoot(root, cluster, commands, flavour);
   const driver = new ZfsDriver({ root, flavour, commands, mark: await processMark(), usageTimeoutMs });

@@ -112,7 +112,7 @@ export class LocalAccess implements DatasetAccess {
 
   async enter(dataset: string, mode: EnterMode, { background = false }: EnterOptions = {}): Promise<HeldDataset> {
     this.#requireServing();
-    this.#deps.storage.check(mode);
+    await this.#deps.storage.admit(mode);
     const runner = this.#deps.find(dataset);
     if (!runner) throw this.#refusal(dataset);
     const unused = background && !runner.store ? runner.lastUsedMs : null;

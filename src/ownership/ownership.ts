@@ -38,6 +38,7 @@ import { type Found, takeStock } from './startup.ts';
 import type { CopyState } from './state.ts';
 import { type DatasetExplanation, explainDataset, type OwnershipStatus, ownershipStatus } from './status.ts';
 import { createStorageDesk, pollStorage } from './storage-desk.ts';
+import type { StorageAnswer } from './storage-silence.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -122,7 +123,7 @@ class OwnershipNode implements Ownership {
       freshMs: limits.catalogFreshMs,
       onChange: () => this.#mapChanged(),
     });
-    this.#storage = new StorageWatch(driver, config);
+    this.#storage = new StorageWatch(driver, config, deps.pulse ?? null);
     this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs(), timers);
     const cluster = deps.config.cluster.name;
     const common = { self, coordinator, driver, peers, clock, timers, logger, limits, catalog };
@@ -212,6 +213,7 @@ class OwnershipNode implements Ownership {
     for (const name of this.#found.leftovers) this.#janitor.leftover(name);
     await this.#storage.poll();
     this.#unsubscribe = [
+      ...(this.#deps.pulse ? [this.#deps.pulse.onChange((answer) => this.#storageAnswer(answer))] : []),
       coordinator.onHint(({ kind }) => {
         if (kind !== 'credentials') this.#loops.soon(kind === 'map' ? 'map' : 'catalog');
       }),
@@ -315,6 +317,17 @@ class OwnershipNode implements Ownership {
     return runner;
   }
 
+  /**
+   * What is inside waits for a storage that does not answer: it is cut, for its outcome is not known. Nothing is fenced: no
+   * other node can own these datasets meanwhile (I1), so a commit that the storage takes up again later is a true one.
+   */
+  #storageAnswer(answer: StorageAnswer): void {
+    if (answer === 'answering') this.#loops.soon('usage');
+    if (answer !== 'silent') return;
+    const reason = new ZringError('STORAGE_UNAVAILABLE', `storage ${this.#deps.driver.storage} does not answer`);
+    for (const runner of this.#runners.values()) runner.gate.abortAll(reason);
+  }
+
   async #rebuild(dataset: string): Promise<DatasetRunner> {
     await this.#runners.get(dataset)?.end();
     const runner = new DatasetRunner(this.#runnerDeps, dataset, await readCopy(this.#deps.driver, dataset));
@@ -372,11 +385,11 @@ class OwnershipNode implements Ownership {
   #nodeInfo(): NodeInfo {
     let datasets = 0;
     for (const runner of this.#runners.values()) if (runner.state.copy?.role === 'owner') datasets++;
-    const { freeBytes = 0, totalBytes = 0 } = this.#storage.usage ?? {};
+    const { freeBytes = 0, totalBytes = 0, health: storage = 'ok' } = this.#storage.usage ?? {};
     const { release, formats = {} } = this.#deps;
     // The lease's info is bounded; status of the node itself has all moves.
     const moves = this.#puller.moves().slice(0, 8);
-    return { release, formats, freeBytes, totalBytes, datasets, moves, startedMs: this.#startedMs };
+    return { release, formats, freeBytes, totalBytes, storage, datasets, moves, startedMs: this.#startedMs };
   }
 
   // --- asked from outside -----------------------------------------------------------------------------------------

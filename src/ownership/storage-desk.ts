@@ -34,7 +34,10 @@ export function createStorageDesk(deps: {
 /** The pool's space, and the limits of the datasets that are open. */
 export async function pollStorage(watch: StorageWatch, runners: Iterable<DatasetRunner>): Promise<void> {
   await watch.poll();
-  for (const runner of [...runners]) if (runner.store) await runner.storage?.poll();
+  for (const runner of [...runners]) {
+    if (watch.silence !== null) return;
+    if (runner.store) await runner.storage?.poll();
+  }
 }
 
 type Task<T> = (storage: DatasetStorage, held: HeldDataset) => Promise<T>;

@@ -15,6 +15,7 @@ import type { DiskAcceptance } from './disk-acceptance.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { StoreFactory } from './runner.ts';
 import type { DatasetExplanation, OwnershipStatus } from './status.ts';
+import type { StoragePulse } from './storage-pulse.ts';
 
 export interface OwnershipDeps {
   readonly self: string;
@@ -30,6 +31,8 @@ export interface OwnershipDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+  /** Whether the storage answers. Absent = it is not watched. */
+  readonly pulse?: StoragePulse;
   /** Tests and simulators: other stores, time, chance and disk; smaller limits; no timers (`manual`: then `round` drives). */
   readonly stores?: StoreFactory;
   readonly timers?: Timers;

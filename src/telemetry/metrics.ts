@@ -105,6 +105,7 @@ export function createMetrics() {
     storageFree: gauge('zring_storage_free_bytes', 'Free bytes below the storage root'),
     storageTotal: gauge('zring_storage_total_bytes', 'Size of the storage below the root'),
     storageHealthy: gauge('zring_storage_healthy', '1 while the pool can be written'),
+    storageWaiting: gauge('zring_storage_waiting_seconds', 'Time without an answer of the storage; 0 = it answers'),
     buildInfo: gauge('zring_build_info', 'Always 1', ['release']),
   };
 }
