@@ -69,7 +69,7 @@ class Tally {
 async function injectAll({ plan, lab, buckets, folder }: Stage, tally: Tally): Promise<void> {
   const dumps: { file: string; atMs: number }[] = [];
   const ended = new AbortController();
-  const background = [keepDumps(lab, dumps, ended.signal), countMoves(lab, tally, ended.signal)];
+  const keeping = keepDumps(lab, dumps, ended.signal);
   const log = (entry: object) => appendFile(join(folder, 'faults.jsonl'), `${JSON.stringify(entry)}\n`);
   try {
     for (const [w, wave] of plan.waves.entries()) {
@@ -91,7 +91,7 @@ async function injectAll({ plan, lab, buckets, folder }: Stage, tally: Tally): P
     }
   } finally {
     ended.abort();
-    await Promise.all(background);
+    await keeping;
   }
 }
 
@@ -136,6 +136,7 @@ async function runOnce(options: RunOptions): Promise<RunResult> {
 
   const { operations, record, close } = openRecorder(join(folder, 'history.jsonl'));
   const tally = new Tally();
+  const loadEnded = new AbortController();
   let [lab, workload, balancer]: [Lab | null, Workload | null, Balancer | null] = [null, null, null];
   let [faultSeconds, error]: [number, string | null] = [0, null];
   let [unsettled, leftovers]: [string[], string[]] = [[], []];
@@ -159,16 +160,20 @@ async function runOnce(options: RunOptions): Promise<RunResult> {
       largeBytesPerSecond: LARGE_BYTES_PER_SECOND,
       ratePerSecond: options.ratePerSecond,
     });
+    const counting = countMoves(lab, tally, loadEnded.signal);
     const faultsFromMs = performance.now();
     await injectAll({ plan, lab, buckets, folder }, tally);
     faultSeconds = (performance.now() - faultsFromMs) / 1000;
     // Requests go on: in lazy mode it is they that bring a dataset home.
     unsettled = await untilSettled(lab, buckets, options.patienceMs ?? SETTLE_MS);
+    loadEnded.abort();
+    await counting;
     await workload.stop();
     await finalReads(clientOptions);
     leftovers = await untilClean(lab, options.patienceMs ?? CLEAN_MS);
   } catch (failure) {
     error = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
+    loadEnded.abort();
     await workload?.stop().catch(() => {});
   }
   balancer?.stop();
