@@ -13,7 +13,7 @@ import { runLines } from './report.ts';
 
 const SEED = Number(process.env.ZRING_TEST_SEED ?? 1 + (Date.now() % 1_000_000));
 /** As many as the profile `mixed` has kinds. */
-const FAULTS = 22;
+const FAULTS = 23;
 /** A machine that does much else is slow, not wrong. */
 const PATIENCE_MS = 600_000;
 

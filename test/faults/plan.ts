@@ -39,7 +39,7 @@ export type Fault =
   | { kind: 'drain'; node: number; forMs: number }
   | { kind: 'config-churn'; times: number; everyMs: number }
   | { kind: 'duplicate-id'; node: number; forMs: number }
-  | { kind: 'old-disk'; node: number; ageMs: number; downMs: number };
+  | { kind: 'old-disk'; node: number; ageMs: number; forMs: number };
 
 export type FaultKind = Fault['kind'];
 export type Ways = 'both' | 'out' | 'in';
@@ -100,7 +100,15 @@ const WEIGHTS: Record<Profile, Weights> = {
   zombie: { zombie: 10, move: 2, 'node-kill': 1, 'redis-flush': 1 },
   streams: { 'cut-stream': 12, move: 1, 'node-kill': 1, 'power-cut': 1 },
   moves: { move: 6, 'move-many': 3, drain: 2, 'config-churn': 2, 'node-kill': 2 },
-  disk: { 'disk-full': 3, 'dataset-readonly': 3, 'pool-hang': 3, 'duplicate-id': 2, move: 3, 'power-cut': 1 },
+  disk: {
+    'disk-full': 3,
+    'dataset-readonly': 3,
+    'pool-hang': 3,
+    'duplicate-id': 2,
+    'old-disk': 2,
+    move: 3,
+    'power-cut': 1,
+  },
   mixed: {
     'node-kill': 4,
     'node-pause': 1,
@@ -124,6 +132,7 @@ const WEIGHTS: Record<Profile, Weights> = {
     drain: 1,
     'config-churn': 1,
     'duplicate-id': 1,
+    'old-disk': 1,
   },
 };
 
@@ -134,8 +143,6 @@ export interface PlanOptions {
   readonly faults: number;
   /** Each kind of the profile once before chance decides. */
   readonly eachKindOnce?: boolean;
-  /** Ends with a node that comes back with an old copy of its disk. */
-  readonly oldDisk?: boolean;
 }
 
 export function planRun(options: PlanOptions): Plan {
@@ -158,9 +165,6 @@ export function planRun(options: PlanOptions): Plan {
     const wave = planWave(random, settings, Math.min(left, random.pick([1, 2, 2, 3])), due, weights);
     waves.push(wave);
     left -= wave.length;
-  }
-  if (options.oldDisk) {
-    waves.push([{ afterMs: 0, fault: makeFault('old-disk', random, settings) }]);
   }
   return { seed, profile, settings, waves };
 }
@@ -329,6 +333,6 @@ function makeFault(kind: FaultKind, random: Random, { nodes, buckets }: RunSetti
     case 'duplicate-id':
       return { kind, node, forMs: random.between(1_000, 3_000) };
     case 'old-disk':
-      return { kind, node, ageMs: random.between(1_500, 4_000), downMs };
+      return { kind, node, ageMs: random.between(1_500, 4_000), forMs: random.between(2_000, 6_000) };
   }
 }

@@ -95,28 +95,33 @@ async function datasetReadonly(
   return fired({ readonly: 1 }, path);
 }
 
-/** What the node has acknowledged meanwhile is not on the disk that it comes back with. */
+/**
+ * The node comes back with a copy of its disk from before its latest acknowledged writes, as after a restored image, and
+ * may say nothing from it. Then it gets its own disk again, and everything has to be as it was.
+ */
 async function oldDisk(lab: Lab, node: LabNode, fault: Extract<Fault, { kind: 'old-disk' }>): Promise<Injection> {
-  const withoutPower = async (work: () => Promise<void>) => {
+  let nodeKills = 0;
+  const withoutPower = async <T>(work: () => Promise<T>): Promise<T> => {
     const release = node.hold();
     try {
-      await node.kill();
+      if (await node.kill()) nodeKills += 1;
       await node.powerOff();
-      await work();
+      const done = await work();
       await node.powerOn();
+      return done;
     } finally {
       release();
     }
   };
-  let copy = '';
-  await withoutPower(async () => {
-    copy = await node.copyDisk();
-  });
-  const ready = await lab.until(READY_MS, async () => (await lab.admin.ready(node.ip)) || null);
+  const answers = () => lab.until(READY_MS, async () => (await lab.admin.status(node.ip)) !== null || null);
+  const old = await withoutPower(() => node.copyDisk());
+  const wrote = await lab.until(READY_MS, async () => (await lab.admin.ready(node.ip)) || null);
   await delay(fault.ageMs);
-  await withoutPower(async () => {
-    await delay(fault.downMs);
-    await node.putBackDisk(copy);
-  });
-  return ready ? fired({ oldDisks: 1 }, node.id) : missed(`node ${node.id} wrote nothing in between`);
+  const own = await withoutPower(() => node.exchangeDisk(old));
+  const ran = await answers();
+  await delay(fault.forMs);
+  await withoutPower(() => node.exchangeDisk(own));
+  await answers();
+  if (!wrote) return missed(`node ${node.id} did not serve between the copy and its return`);
+  return ran ? fired({ oldDisks: 1, nodeKills, powerCuts: 3 }, node.id) : missed(`node ${node.id} did not start`);
 }

@@ -37,7 +37,8 @@ export interface LabNode extends Port {
   powerOn(): Promise<void>;
   /** Of the disk, whose daemon must be down. */
   copyDisk(): Promise<string>;
-  putBackDisk(copy: string): Promise<void>;
+  /** Puts the copy in the disk's place; the daemon must be down. @returns the disk that was there. */
+  exchangeDisk(copy: string): Promise<string>;
   zfs(...args: string[]): Promise<string>;
   close(): Promise<void>;
 }
@@ -144,8 +145,12 @@ export async function createLabNode(options: LabNodeOptions): Promise<LabNode> {
       await run('cp', '--sparse=always', disk, copy);
       return copy;
     },
-    async putBackDisk(copy) {
+    async exchangeDisk(copy) {
+      copies += 1;
+      const before = `${disk}-before-${copies}`;
+      await rename(disk, before);
       await rename(copy, disk);
+      return before;
     },
     zfs: (...args) => namespace.runInside('zfs', args),
     async close() {
