@@ -118,10 +118,12 @@ class ThreadedPulse implements RunningPulse {
     clearInterval(this.#timer);
     Atomics.store(this.#shared, SHARED.stop, 1n);
     Atomics.notify(this.#shared, SHARED.stop);
-    const ended = (thread: Worker | undefined) =>
-      new Promise<void>((resolve) => (thread ? thread.once('exit', () => resolve()) : resolve()));
     const [asks, watches] = this.#threads;
-    const all = [...(this.#waitedMs > 0 ? [] : [ended(asks)]), ended(watches)];
+    const ending = [watches, ...(this.#waitedMs > 0 ? [] : [asks])].filter((thread) => thread !== undefined);
+    const all = ending.map((thread) => {
+      thread.ref();
+      return new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+    });
     await Promise.all(all);
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isZringError } from '../../src/common/errors.ts';
-import { systemCommands } from '../../src/dataset/command.ts';
+import { createCommands, systemCommands } from '../../src/dataset/command.ts';
 
 const TIMEOUT_MS = 60_000;
 const node = (script: string, ...args: string[]) => [process.execPath, '-e', script, ...args];
@@ -49,5 +49,32 @@ describe('commands', () => {
     copy.stdin?.write(Buffer.alloc(100_000));
     copy.kill();
     assert.equal((await copy.exited).code, null);
+  });
+
+  it('that do not end keep their places: no more are started than there are', async () => {
+    const commands = createCommands({ max: 2, waitingMax: 1 });
+    const hanging = Array.from({ length: 2 }, () =>
+      commands.run(node('setInterval(() => {}, 1000)'), { timeoutMs: 300 }),
+    );
+    const given = Promise.allSettled(hanging);
+    const waiting = commands.run(node(''), { timeoutMs: 50 });
+    await assert.rejects(commands.run(node(''), { timeoutMs: TIMEOUT_MS }), /others do not end/, 'the line is full');
+    await assert.rejects(waiting, /others do not end/, 'no place came free in time');
+    for (const { status } of await given) assert.equal(status, 'rejected');
+    assert.equal((await commands.run(node(''), { timeoutMs: TIMEOUT_MS })).code, 0, 'they have ended: there is room');
+  });
+
+  it('that end give their place to the next', async () => {
+    const commands = createCommands({ max: 1, waitingMax: 100 });
+    const runs = Array.from({ length: 4 }, (_, i) =>
+      commands.run(node(`console.log(${i})`), { timeoutMs: TIMEOUT_MS }),
+    );
+    assert.deepEqual(
+      (await Promise.all(runs)).map(({ stdout }) => stdout),
+      ['0\n', '1\n', '2\n', '3\n'],
+    );
+    const absent = () => commands.run(['zring-no-such-program'], { timeoutMs: TIMEOUT_MS });
+    for (let i = 0; i < 3; i++) await assert.rejects(absent(), /not installed/);
+    assert.equal((await commands.run(node(''), { timeoutMs: TIMEOUT_MS })).code, 0);
   });
 });

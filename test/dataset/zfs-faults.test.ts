@@ -66,6 +66,8 @@ describe('zfs driver and a pool in trouble', part('zfs-fuse'), () => {
     namespace.signalDaemon('SIGSTOP');
     try {
       assert.match((await impatient.usage()).health, /not answering/);
+      // Nor does a start: it fails.
+      await rejects(openZfsDriver(ROOT, 'test', { runner: inside, timeoutMs: 100 }), 'STORAGE_UNAVAILABLE');
     } finally {
       namespace.signalDaemon('SIGCONT');
     }
