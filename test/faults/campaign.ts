@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { detectParts } from '../support/detect.mjs';
 import { launchRun, type RunRequest } from './launch.ts';
-import { PROFILES, type Profile } from './plan.ts';
+import { PROFILES, type Profile, ROTATION } from './plan.ts';
 import { buildProgram, type Program } from './program.ts';
 import { subSeed } from './random.ts';
 import { campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
@@ -20,7 +20,7 @@ const HELP = `npm run faults -- [options]: real clusters, real faults, checked h
 
   --minutes N       rounds of runs begin until so many minutes are over (default 10)
   --seed S          of the campaign; each run has a seed of its own from it (default: random, printed)
-  --profile P,…     ${PROFILES.join(', ')} (default: all in turn)
+  --profile P,…     ${PROFILES.join(', ')} (default: all in turn, some oftener)
   --faults N        planned faults a run (default 60)
   --clusters K      runs at the same time (default 1)
   --rate N          operations a second a cluster (default 40)
@@ -95,7 +95,7 @@ function requireParts(): boolean {
 }
 
 function profilesOf(text: string | undefined): readonly Profile[] {
-  if (text === undefined) return PROFILES;
+  if (text === undefined) return ROTATION;
   return text.split(',').map((name) => {
     const profile = PROFILES.find((known) => known === name);
     if (!profile) throw new Error(`no profile ${name}; there are ${PROFILES.join(', ')}`);

@@ -31,7 +31,9 @@ describe('plan of a run', () => {
           [
             { afterMs: 0, fault: { kind: 'move', dataset: 0, to: null } },
             { afterMs: 698, fault: { kind: 'node-kill', node: 1, downMs: 3189, awaitReady: true } },
+            { afterMs: 755, fault: { kind: 'node-pause', node: 2, forMs: 684 } },
           ],
+        ],
           [{ afterMs: 0, fault: { kind: 'node-pause', node: 0, forMs: 1611 } }],
         ],
       },

@@ -81,6 +81,21 @@ export const PROFILES = [
   'disk',
 ] as const;
 export type Profile = (typeof PROFILES)[number];
+/** What a campaign goes through: oftener what the bar asks most of. */
+export const ROTATION: readonly Profile[] = [
+  'zombie',
+  'streams',
+  'power',
+  'crash',
+  'mixed',
+  'redis',
+  'streams',
+  'partition',
+  'zombie',
+  'moves',
+  'power',
+  'disk',
+];
 
 /** Faults a wave holds at most, and their weights. What is not named does not happen in that profile. */
 const WEIGHTS: Record<Profile, Weights> = {
@@ -162,7 +177,7 @@ export function planRun(options: PlanOptions): Plan {
   const due = options.eachKindOnce ? random.shuffled(kinds) : [];
   const waves: PlannedFault[][] = [];
   for (let left = faults; left > 0; ) {
-    const wave = planWave(random, settings, Math.min(left, random.pick([1, 2, 2, 3])), due, weights);
+    const wave = planWave(random, settings, Math.min(left, random.pick([1, 2, 3, 3])), due, weights);
     waves.push(wave);
     left -= wave.length;
   }
