@@ -337,7 +337,7 @@ export function depose(state: CopyState): Step {
  */
 function acceptDisk(state: CopyState): Step {
   const { copy } = state;
-  if (!copy || state.phase.at !== 'idle' || copy.promise) return stay(state);
+  if (!copy || state.phase.at !== 'idle' || state.openTerm || copy.promise) return stay(state);
   const raised = raisedTerm(state, copy);
   const term = { n: raised.n + ACCEPTED_TERM_STEP, node: raised.node };
   if (copy.role === 'owner') {
@@ -349,14 +349,19 @@ function acceptDisk(state: CopyState): Step {
   if (copy.role !== 'prepared' || !copy.source) return stay(state);
   const phase = { at: 'demoting' } as const;
   const record = recordOf(state, copy.id);
-  if (record?.owner === state.self && record.phase !== 'deleted') {
+  const known = state.fences[copy.id];
+  const adopted = known?.n === copy.source.term.n && known.verdict === 'adopted';
+  if (adopted || (record?.owner === state.self && record.phase !== 'deleted')) {
     return stay({ ...state, phase }, { do: 'persist', copy: { ...copy, term } });
   }
+  const back: Effect = { do: 'persist', copy: { ...copy, role: 'receiving', source: null } };
   const fence = { n: copy.source.term.n, verdict: 'refused' as const };
+  // What was decided stays decided, however old the copy.
+  if (known && known.n >= fence.n) return stay({ ...state, phase }, back);
   return stay(
     { ...state, phase, fences: { ...state.fences, [copy.id]: fence } },
     { do: 'store-fence', id: copy.id, fence, request: null, tell: null },
-    { do: 'persist', copy: { ...copy, role: 'receiving', source: null } },
+    back,
   );
 }
 

@@ -325,6 +325,8 @@ function refuse(
   const fence = { n, verdict: 'refused' as const };
   const isThis = state.phase.at === 'finishing' && state.phase.id === id && state.phase.source.term.n === n;
   const phase: Phase = isThis ? IDLE : state.phase;
+  // Decided further on already: it does not go back, and whoever asks is answered from there.
+  if ((state.fences[id]?.n ?? 0) > n) return stay({ ...state, phase }, ...also);
   // The intention binds at once: an adoption must not overtake it.
   return stay(
     { ...state, phase, fences: { ...state.fences, [id]: fence } },

@@ -283,3 +283,13 @@ test('refusal × crash × restored dump: a resumption cut short has used its ter
   );
   assert.deepEqual(effect(inquired.effects, 'cas')?.next.term, term(9));
 });
+
+test('accepted disk × handoff: an adopted promise stays adopted, though the coordinator has forgotten its commit', () => {
+  const fences = { [ID]: { n: 3, verdict: 'adopted' as const } };
+  const accepted = run(start({ self: 'b', copy: PREPARED, record: draining, fences }), { on: 'accept-disk' });
+  assert.equal(effect(accepted.effects, 'store-fence'), undefined);
+  assert.equal(effect(accepted.effects, 'persist')?.copy.role, 'prepared');
+  assert.deepEqual(accepted.state.fences, fences);
+  // And nothing is accepted under an open store: it would go on under its old term.
+  assert.deepEqual(run(serving, { on: 'accept-disk' }).effects, []);
+});

@@ -207,14 +207,15 @@ function checkOpen(taken: Taken, { id, term }: Do<'open-store'>): void {
   const { copy } = after;
   must(copy?.role === 'owner' && copy.id === id && same(copy.term, term), 'opened at the term on the disk', taken);
   must(!copy.promise && !copy.deleting && before.openTerm === null, 'I1: nothing promised is opened', taken);
-  must((after.fences[id]?.n ?? 0) < term.n, 'I1: above every promise decided here', taken);
   const raised = event.on === 'persisted' && before.phase.at === 'raising';
+  if (raised) must((before.fences[id]?.n ?? 0) < term.n, 'I1: above every promise decided here', taken);
   must(raised || (event.on === 'open' && before.fresh), 'I4: a term is used once', taken);
 }
 
 function checkPersist(taken: Taken, { copy }: Do<'persist'>): void {
-  const { before, after } = taken;
-  const was = before.copy ?? after.copy;
+  const { before, event, after } = taken;
+  // A pull may have brought another dataset of the name; what it replaced is set aside by then.
+  const was = event.on === 'pulled' ? after.copy : (before.copy ?? after.copy);
   must(was !== null && was.id === copy.id, 'only the copy that stands there is written', taken);
   must(compareTerms(copy.term, was.term) >= 0, 'I4: a term on the disk does not go down', taken);
   const check = PERSISTS[after.phase.at];
@@ -248,7 +249,7 @@ const PERSISTS: { readonly [at in Phase['at']]?: PersistCheck } = {
   },
   resuming(taken, was, copy) {
     const { event, after } = taken;
-    if ((event.on as string) === 'accept-disk') {
+    if (event.on === 'accept-disk') {
       must(after.openTerm === null, 'raised with the store closed', taken);
       return;
     }
@@ -270,12 +271,12 @@ const PERSISTS: { readonly [at in Phase['at']]?: PersistCheck } = {
     must(copy.role === 'prior' && copy.promise === null, 'kept for the way back', taken);
   },
   settling(taken, was, copy) {
-    const { before, event, after } = taken;
+    const { before, event } = taken;
     const record = recordIn(event);
     must(was.role === 'creating' && copy.role === 'owner' && changes(was, copy, 'role'), 'creating ends so', taken);
     must(event.on === 'record-read' && event.complete && before.phase.at === 'confirming', 'on sure ground', taken);
     must(event.ground === before.phase.ground, 'the ground is what it was', taken);
-    must(record?.id === copy.id && record.owner === after.self && record.phase !== 'deleted', 'and registered', taken);
+    must(record?.id === copy.id && record.phase !== 'deleted', 'and registered', taken);
   },
   marking(taken, was, copy) {
     const { event } = taken;
@@ -306,7 +307,7 @@ const PERSISTS: { readonly [at in Phase['at']]?: PersistCheck } = {
     must(copy.role === 'owner' && changes(was, copy, 'role', 'source'), 'at the prepared term', taken);
   },
   demoting(taken, was, copy) {
-    if ((taken.event.on as string) === 'accept-disk') return;
+    if (taken.event.on === 'accept-disk') return;
     must(was.role === 'prepared' && copy.role === 'receiving', 'only what is prepared is set back', taken);
     must(!undecided(taken.after, was.id, was.source?.term.n ?? 0), 'when its promise was refused', taken);
   },
@@ -320,7 +321,8 @@ function checkStoreFence(taken: Taken, { id, fence }: Do<'store-fence'>): void {
   if (known?.n === fence.n) must(known.verdict === fence.verdict, 'a decided promise stays decided', taken);
   if (fence.verdict === 'refused') {
     const held = copy?.role === 'prepared' && copy.id === id && copy.source?.term.n === fence.n;
-    if ((event.on as string) !== 'accept-disk') must(!held, 'I1: what is prepared is not refused', taken);
+    const again = known?.n === fence.n;
+    if (event.on !== 'accept-disk') must(!held || again, 'I1: what is prepared is not refused', taken);
     must(after.fences[id]?.n === fence.n && after.fences[id]?.verdict === 'refused', 'meant is binding at once', taken);
     return;
   }
@@ -340,14 +342,16 @@ function checkCas(taken: Taken, { next }: Do<'cas'>): void {
       must(next.phase === (phase.at === 'claiming' ? 'copying' : 'draining'), `a claim while ${phase.at}`, taken);
       must(next.id === record?.id && same(next.term, record.term), 'a claim moves nothing else', taken);
       return;
-    case 'registering':
+    case 'registering': {
       must(
-        copy?.role === 'creating' && next.id === copy.id && next.owner === self,
+        copy?.role === 'creating' && next.id === copy.id && next.phase !== 'deleted',
         'registered is what was made',
         taken,
       );
-      must(same(next.term, copy.term) && next.phase !== 'deleted', 'as it was made', taken);
+      const again = event.on === 'record-read' && next === event.tagged?.record;
+      must(again || (next.owner === self && same(next.term, copy.term)), 'as it was made, or as it stands', taken);
       return;
+    }
     case 'burying': {
       must(
         copy?.deleting === true && next.id === copy.id && next.phase === 'deleted',
@@ -381,7 +385,8 @@ function checkCas(taken: Taken, { next }: Do<'cas'>): void {
 function checkPublish(taken: Taken, { next }: Do<'publish'>): void {
   const { before, after } = taken;
   const { copy, self } = after;
-  must(!before.publishing && after.publishing, 'one publication at a time', taken);
+  const takesBack = copy?.role === 'creating';
+  must(takesBack || !before.publishing, 'one publication at a time', taken);
   if (copy?.role === 'owner') {
     must(
       next.id === copy.id && next.owner === self && same(next.term, copy.term),
@@ -393,8 +398,8 @@ function checkPublish(taken: Taken, { next }: Do<'publish'>): void {
   } else if (copy?.role === 'creating') {
     must(next.id === copy.id && next.phase === 'deleted' && next.term.n < copy.term.n, 'taken back, below it', taken);
   } else {
-    must(next.id === before.record?.id && next.owner === before.record.owner, 'a claim is taken back', taken);
-    must(next.phase === 'stable' && before.record.target === self, 'its own', taken);
+    must(next.id === after.record?.id && next.owner === after.record.owner, 'a claim is taken back', taken);
+    must(next.phase === 'stable' && after.record.target === self, 'its own', taken);
   }
 }
 
@@ -452,7 +457,10 @@ function checkAnswer(taken: Taken, { answer }: Do<'answer'>): void {
     }
     must(answer.value === 'taken', 'refused is answered from the disk', taken);
     const adopted = fence?.n === event.n && fence.verdict === 'adopted';
-    must(fence !== undefined && (adopted || fence.n > event.n), 'taken is adopted', taken);
+    // A third node above the promise: only an adoption leads there, even if this disk has lost it.
+    const { record } = after;
+    const gone = record?.id === event.id && record.term.n > event.n && record.owner !== event.from;
+    must(adopted || (fence?.n ?? 0) > event.n || gone, 'taken is adopted', taken);
     return;
   }
   if (event.on === 'fence-stored') must(event.fence.verdict === 'refused', 'refused is what was stored', taken);

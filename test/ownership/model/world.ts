@@ -18,8 +18,8 @@ import {
 } from '../../../src/ownership/catalog.ts';
 import { gateOf, mayCommit } from '../../../src/ownership/gate-state.ts';
 import { planPublication } from '../../../src/ownership/publication.ts';
-import type { Copy, CopyState, Effect, Event, Fence } from '../../../src/ownership/state.ts';
 import { isStillToCommit } from '../../../src/ownership/report.ts';
+import type { Copy, CopyState, Effect, Event, Fence } from '../../../src/ownership/state.ts';
 import { recover, step } from '../../../src/ownership/transitions.ts';
 import { checkStep } from './conditions.ts';
 

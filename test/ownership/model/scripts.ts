@@ -1,0 +1,58 @@
+// Short stories that walks and closure tell too seldom; each of their steps is a row of the page. Data.
+import type { Event } from '../../../src/ownership/state.ts';
+import { copyOf, ID, PROMISE, recordOf, type Start, term, wrote } from '../words.ts';
+
+const prior = copyOf({ role: 'prior', term: term(2, 'b'), priorSinceMs: 1 });
+const received = copyOf({ role: 'receiving' });
+const draining = recordOf({ phase: 'draining', target: 'b' });
+const asked: readonly Event[] = [{ on: 'pull' }, { on: 'pulled', run: 1, copy: prior }];
+const busy: Event = { on: 'drain-refused', failure: { code: 'DATASET_BUSY', message: '' } };
+const failed: Event = {
+  on: 'pull-failed',
+  run: 1,
+  copy: prior,
+  failure: { code: 'NODE_UNREACHABLE', message: '' },
+};
+const answered: Event = { on: 'drain-answered', promise: PROMISE };
+const elsewhere: Event = {
+  on: 'record',
+  record: recordOf({ owner: 'c', term: term(9, 'c') }),
+  tag: 'x',
+  behind: false,
+  buried: false,
+};
+const deposed: Event = {
+  on: 'published',
+  result: { ok: false, current: { record: recordOf({ owner: 'c', term: term(9, 'c') }), tag: 'x' } },
+};
+const opened = copyOf({ term: term(4) });
+const back: Start = { self: 'b', copy: prior, record: draining };
+
+export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
+  // A pull that was given up ends later, and leaves what it received.
+  [
+    { self: 'b', record: recordOf() },
+    [
+      { on: 'pull' },
+      wrote(recordOf({ phase: 'copying', target: 'b' })),
+      { on: 'cancel-pull' },
+      { on: 'pulled', run: 1, copy: received },
+    ],
+  ],
+  // The way back, onto a prior copy: refused before; long decided; busy for long; given to another; cut at the end.
+  [{ ...back, fences: { [ID]: { n: 3, verdict: 'refused' } } }, [...asked, answered]],
+  [{ ...back, fences: { [ID]: { n: 9, verdict: 'adopted' } } }, [...asked, answered]],
+  [
+    { ...back, copy: received, fences: { [ID]: { n: 9, verdict: 'adopted' } } },
+    [{ on: 'pull' }, { on: 'pulled', run: 1, copy: received }, answered],
+  ],
+  [back, [...asked, ...Array.from({ length: 5 }, () => [busy, { on: 'tick' } as const]).flat()]],
+  [back, [...asked, busy, elsewhere, { on: 'tick' }]],
+  [back, [...asked, answered, failed, { on: 'tick' }]],
+  // Publishing, an owner hears that it is one no more.
+  [{ copy: copyOf(), record: recordOf({ term: term(2) }) }, [{ on: 'tick' }, deposed]],
+  [
+    { copy: copyOf(), record: recordOf() },
+    [{ on: 'open' }, { on: 'persisted', copy: opened }, { on: 'store-opened', term: opened.term }, deposed],
+  ],
+];

@@ -1,0 +1,128 @@
+// The tables of docs/OWNERSHIP-TABLES.md and the code say the same. Steps: everything that the walks of the explorer, the
+// probes beside them and the closure of one machine do must be a row, and every row must have been done, each of its words.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { step } from '../../src/ownership/transitions.ts';
+import { explore } from './model/closure.ts';
+import { checkStep } from './model/conditions.ts';
+import { probesOf } from './model/probe.ts';
+import { SCRIPTS } from './model/scripts.ts';
+import { type Tuple, tupleOf } from './model/tuples.ts';
+import { WALKS, walk } from './model/walk.ts';
+import type { Taken } from './model/world.ts';
+import { tablesOfPage, words } from './page.ts';
+import { start } from './words.ts';
+
+/** Fixed, so that what is observed is the same in every run. */
+const SEEDS = 30;
+const PROBE_EVERY = 5;
+
+interface Row {
+  readonly text: string;
+  readonly cells: { readonly [column in Column]: readonly string[] };
+  /** Words of it that were seen. */
+  readonly seen: Set<string>;
+}
+
+type Column = 'standing' | 'phase' | 'event' | '→ standing' | '→ phase' | 'asks for';
+
+function rowsOfPage(): Row[] {
+  return tablesOfPage()
+    .filter((table) => table.columns.includes('asks for'))
+    .flatMap((table) =>
+      table.rows.map((cells) => {
+        const cell = (column: Column) => words(cells[table.columns.indexOf(column)]);
+        const row = {
+          standing: cell('standing'),
+          phase: cell('phase'),
+          event: cell('event'),
+          '→ standing': cell('→ standing'),
+          '→ phase': cell('→ phase'),
+          'asks for': cell('asks for'),
+        };
+        return { text: cells.slice(0, 7).join(' | '), cells: row, seen: new Set<string>() };
+      }),
+    );
+}
+
+function fits(row: Row, tuple: Tuple): boolean {
+  const has = (column: Column, word: string, before?: string) => {
+    const cell = row.cells[column];
+    return cell.includes(word) || cell.includes('any') || (word === before && cell.includes('='));
+  };
+  return (
+    has('event', tuple.event) &&
+    has('standing', tuple.role) &&
+    has('phase', tuple.phase) &&
+    has('→ standing', tuple.toRole, tuple.role) &&
+    has('→ phase', tuple.toPhase, tuple.phase) &&
+    asksFor(row.cells['asks for'], tuple.effects)
+  );
+}
+
+function asksFor(cell: readonly string[], effects: readonly string[]): boolean {
+  const [word, ...rest] = cell;
+  if (word === undefined) return effects.length === 0;
+  const optional = word.endsWith('?');
+  const name = optional ? word.slice(0, -1) : word;
+  if (effects[0] === name && asksFor(rest, effects.slice(1))) return true;
+  return optional && asksFor(rest, effects);
+}
+
+function note(row: Row, tuple: Tuple): void {
+  row.seen.add('row');
+  row.seen.add(`standing ${tuple.role}`).add(`phase ${tuple.phase}`).add(`event ${tuple.event}`);
+}
+
+/** Words of a row that nothing has shown to be true. */
+function unseen(row: Row): string[] {
+  if (!row.seen.has('row')) return ['the row'];
+  return (['standing', 'phase', 'event'] as const).flatMap((column) =>
+    row.cells[column].filter((word) => word !== 'any' && !row.seen.has(`${column} ${word}`)),
+  );
+}
+
+test('steps: what the machine does is what the tables say, and the other way round', () => {
+  const rows = rowsOfPage();
+  const known = new Map<string, readonly Row[]>();
+  const missing = new Set<string>();
+  const observe = (taken: Taken): void => {
+    checkStep(taken.before, taken.event, taken.after, taken.effects);
+    const tuple = tupleOf(taken);
+    if (!tuple) return;
+    const text = `${tuple.role} | ${tuple.phase} | ${tuple.event} | … | ${tuple.toRole} | ${tuple.toPhase} | ${tuple.effects.join(', ')}`;
+    if (known.has(text)) return;
+    const found = rows.filter((row) => fits(row, tuple));
+    known.set(text, found);
+    for (const row of found) note(row, tuple);
+    if (found.length === 0) missing.add(text);
+  };
+  for (const [, options] of WALKS) {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      let count = 0;
+      walk(seed, options, (world) => {
+        world.onStep = (taken) => {
+          observe(taken);
+          if (count++ % PROBE_EVERY > 0) return;
+          const before = taken.after;
+          for (const event of probesOf(before)) {
+            const { state, effects } = step(before, event, world.now);
+            observe({ before, event, after: state, effects });
+          }
+        };
+      });
+    }
+  }
+  explore(observe, { statesMax: 8_000 });
+  for (const [from, events] of SCRIPTS) {
+    let before = start(from);
+    for (const event of events) {
+      const { state, effects } = step(before, event, 0);
+      observe({ before, event, after: state, effects });
+      before = state;
+    }
+  }
+  assert.deepEqual([...missing].sort(), [], 'steps that no row of docs/OWNERSHIP-TABLES.md describes');
+  const idle = rows.flatMap((row) => unseen(row).map((word) => `${word} of: ${row.text}`));
+  assert.deepEqual(idle, [], 'rows, or words of rows, of docs/OWNERSHIP-TABLES.md that no step fits');
+});
