@@ -14,13 +14,13 @@ async function open(t: TestContext, members: string[]): Promise<TestCluster> {
   return cluster;
 }
 
-/** The node's disk as it is now; the node goes on after it. */
-async function keepDisk(cluster: TestCluster, node: string): Promise<() => Promise<void>> {
+/** The node's disk as it is now; the node goes on after it, at a new term, or (`live`) at the one that it is at. */
+async function keepDisk(cluster: TestCluster, node: string, { live = false } = {}): Promise<() => Promise<void>> {
   const folder = join(cluster.root, node);
   const copy = `${folder}-copy-${Math.random()}`;
-  await cluster.kill(node);
+  if (!live) await cluster.kill(node);
   await cp(folder, copy, { recursive: true });
-  await cluster.startNode(node);
+  if (!live) await cluster.startNode(node);
   await cluster.rounds(2);
   return async () => {
     if (cluster.node(node).up) await cluster.kill(node);
@@ -109,7 +109,8 @@ test('acknowledged writes that an old disk lacks are not missing: 503, no drain,
   const a = await cluster.create('photos');
   const b = other(cluster, a);
   await cluster.put(a, 'photos', 'one', '1');
-  const putBack = await keepDisk(cluster, a);
+  // Nothing writes to it meanwhile, so that its files are of one instant. No term tells the two apart.
+  const putBack = await keepDisk(cluster, a, { live: true });
   await cluster.put(a, 'photos', 'two', '2');
   // A renewal is what tells the coordinator that the disk went on.
   await cluster.rounds(1);
@@ -122,6 +123,12 @@ test('acknowledged writes that an old disk lacks are not missing: 503, no drain,
   await assert.rejects(cluster.own(a).access.create('other', {}), unavailable);
   const where = cluster.own(a).access.locate('photos');
   assert.ok(where.kind === 'unavailable' && where.reason.includes(`zring disk show ${a}`), JSON.stringify(where));
+  // A prior copy elsewhere is not let go of on its word either, nor is it sent to anybody.
+  const { calls } = cluster.own(a).methods;
+  for (const method of ['ownership.describe', 'ownership.snapshot', 'ownership.drain']) {
+    const request = { dataset: 'photos', id: copyOf(cluster, a)?.id, have: null };
+    await assert.rejects(async () => calls[method]?.(request, b), unavailable, method);
+  }
   await cluster.own(b).move('photos', b);
   await cluster.rounds(10);
   assert.notEqual(cluster.ownerOf('photos'), b, 'nothing is pulled from an old copy');
