@@ -176,6 +176,26 @@ describe('zfs driver and a pool in trouble', part('zfs-fuse'), () => {
     assert.equal((await driver.snapshots('_dying')).at(-1)?.name, 's2');
   });
 
+  it('never rolls back a copy that was written: the increment is refused, and both sides stay', async () => {
+    await zfs('create', '-o', 'zring:id=w', `${ROOT}/source`);
+    const first = await driver.snapshot('source', 's1');
+    await driver.snapshot('source', 's2');
+    const full = await driver.send('source', { snapshot: 's1', fromGuid: null });
+    await driver.receive('_written', full.stream, { incremental: false });
+    await zfs('set', 'readonly=off', `${ROOT}/_written`);
+    await zfs('mount', `${ROOT}/_written`);
+    const precious = `${namespace.mountpoint('tank')}/zring/_written/precious`;
+    await namespace.runInside('sh', ['-c', 'echo acknowledged > "$1" && sync', 'sh', precious]);
+    const step = await driver.send('source', { snapshot: 's2', fromGuid: first.guid });
+    await assert.rejects(driver.receive('_written', step.stream, { incremental: true }), isZringError);
+    await zfs('mount', `${ROOT}/_written`).catch(() => undefined);
+    assert.equal((await namespace.runInside('cat', [precious])).trim(), 'acknowledged');
+    assert.deepEqual(
+      (await driver.snapshots('_written')).map((snapshot) => snapshot.name),
+      ['s1'],
+    );
+  });
+
   it('lists any number of datasets with the same two commands', async () => {
     let commands = 0;
     const counted = await openZfsDriver(ROOT, 'test', {

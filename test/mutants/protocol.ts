@@ -1,5 +1,5 @@
 // Mutants of the ownership machine and of what carries it out: terms, promises, the fence, gates, creation, removal.
-import { crossings, explorer, handoff, life, transitions } from './catchers.ts';
+import { explorer, promises, transitions } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
 
 const OPENING = 'every opening takes a term above record, copy and decided promises, on disk before the store opens';
@@ -7,6 +7,8 @@ const DRAIN = 'a drain is promised only to the target of a fresh record of this 
 const TURNING = 'a promised owner asks after silence, and turns only on the word of the other side';
 const ANSWERS = 'what the other side answers: fence, copy → taken, refused, pending';
 const TAKING = 'taking over: prepared, record, fence, owner, in this order; the prepared term is used once';
+const WAITING = 'silence and *pending* begin nothing: the owner goes on waiting';
+const BINDING = 'a refusal binds from the moment it is meant, while the disk still writes it';
 const CREATION = 'creation: nothing without completeness; taken back when the coordinator forgot meanwhile';
 const WALKS = 'random walks: handoffs under crashes and lost replies';
 const FORGETFUL = 'random walks: with a coordinator that forgets';
@@ -50,9 +52,9 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     name: 'resume-at-the-refused-term',
     breaks: 'I1: a late commit of the refused promise stands above the owner that resumed',
     file: 'src/ownership/owner-transitions.ts',
-    find: '[{ n: phase.refused + 1, node: state.self }]',
-    replace: '[]',
-    caughtBy: [transitions(TURNING)],
+    find: '      { n: phase.refused + 1, node: state.self },\n',
+    replace: '',
+    caughtBy: [promises('a resumption takes a term above the one that was refused, also where no record tells of it')],
   },
   {
     name: 'take-over-at-the-promised-term',
@@ -117,7 +119,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: "    return stay({ ...state, phase: IDLE }, warn(event.failure));\n  }\n  if (event.on !== 'refuse-answered'",
     replace:
       "    return reclaim({ ...state, phase: IDLE }, copy.promise?.term.n ?? 0);\n  }\n  if (event.on !== 'refuse-answered'",
-    caughtBy: [transitions(TURNING), explorer(WALKS)],
+    caughtBy: [promises(WAITING), explorer(WALKS)],
   },
   {
     name: 'pending-means-refused',
@@ -125,7 +127,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/owner-transitions.ts',
     find: "if (event.verdict === 'refused') return reclaim(",
     replace: "if (event.verdict !== 'taken') return reclaim(",
-    caughtBy: [transitions(TURNING), explorer(WALKS)],
+    caughtBy: [promises(WAITING), explorer(WALKS)],
   },
   {
     name: 'anybody-may-refuse',
@@ -171,7 +173,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/pull-transitions.ts',
     find: "    { do: 'store-fence', id, fence, request, tell },",
     replace: "    ...answer(request, 'refused'),\n    { do: 'store-fence', id, fence, request: null, tell },",
-    caughtBy: [explorer(WALKS)],
+    caughtBy: [promises(BINDING), transitions(ANSWERS)],
   },
   {
     name: 'a-refusal-binds-late',
@@ -179,7 +181,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/pull-transitions.ts',
     find: '{ ...state, phase, fences: { ...state.fences, [id]: fence } },',
     replace: '{ ...state, phase },',
-    caughtBy: [explorer(WALKS)],
+    caughtBy: [promises(BINDING)],
   },
   {
     name: 'refuse-what-is-prepared',
@@ -322,4 +324,3 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     caughtBy: [transitions('removal: mark, tombstone, remember, answer; an unknown outcome is never taken back')],
   },
 ];
-void [crossings, handoff, life];

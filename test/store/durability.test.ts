@@ -73,3 +73,34 @@ it(
     }
   },
 );
+
+/** What was flushed, in its order, below the folder. */
+function flushed(trace: string, folder: string): string[] {
+  return [...trace.matchAll(/ fsync\(\d+<([^>]*)>/g)].map(([, path = '']) => path.slice(folder.length));
+}
+
+it(
+  'a new store is flushed whole: its folders, its index under its name, and the folder that names it',
+  part('strace'),
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'zring-store-made-'));
+    try {
+      const output = `${folder}.trace`;
+      const source = fileURLToPath(new URL('../../src/store/store.ts', import.meta.url));
+      const script = `import { createStore } from ${JSON.stringify(source)};
+        await createStore(${JSON.stringify(folder)}, { id: 'made' });`;
+      const strace = ['-f', '-y', '-qq', '-e', 'trace=fsync,rename', '-o', output];
+      const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', script];
+      await promisify(execFile)(program('strace'), [...strace, ...node]);
+      const trace = await readFile(output, 'utf8');
+      await rm(output);
+      const renamed = trace.search(/rename\([^)]*\/index"/);
+      assert.ok(renamed > 0, 'the index gets its name by a rename');
+      const [before, after] = [flushed(trace.slice(0, renamed), folder), flushed(trace.slice(renamed), folder)];
+      assert.deepEqual(before.slice(0, 2), ['/data', ''], 'the fan-out folders, and the folder that names them');
+      assert.deepEqual(after.slice(0, 2), ['/index', ''], 'the index, and the folder that names it now');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+);
