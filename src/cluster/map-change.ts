@@ -115,6 +115,7 @@ function sameContent(a: ClusterMap, b: ClusterMap): boolean {
 
 /** The same epoch with another map: one of the two was lost and its epoch given out again. */
 function isContradicted(current: ClusterMap, remembered: ClusterMap | null): boolean {
+  if (remembered === current) return false;
   return remembered?.epoch === current.epoch && serializeMap(remembered) !== serializeMap(current);
 }
 

@@ -31,7 +31,21 @@ const ALGORITHM = 'sha256';
 /** Per generation. Enough for what one node serves at a time; an uncached answer costs microseconds. */
 const CACHE_ENTRIES_MAX = 10_000;
 
+/** A map that differs from the last one in its epoch alone, or in an address, has the same ring; 18 MB of 3000 nodes. */
+const rings = new Map<string, WeakRef<Ring>>();
+const RINGS_MAX = 8;
+
 export function createRing(map: Pick<ClusterMap, 'nodes'>): Ring {
+  const key = map.nodes.map(({ id, zone, weight, state }) => `${id} ${zone} ${weight} ${state}`).join('\n');
+  const known = rings.get(key)?.deref();
+  if (known) return known;
+  const ring = buildRing(map);
+  if (rings.size >= RINGS_MAX) rings.clear();
+  rings.set(key, new WeakRef(ring));
+  return ring;
+}
+
+function buildRing(map: Pick<ClusterMap, 'nodes'>): Ring {
   const nodes = eligibleNodes(map.nodes);
   const { values, owners } = layPoints(nodes);
   const zones = numberZones(nodes);

@@ -58,7 +58,7 @@ export class LocalAccess implements DatasetAccess {
   }
 
   locate(dataset: string): Whereabouts {
-    const { self, map, catalog, limits } = this.#deps;
+    const { self, map, catalog } = this.#deps;
     const runner = this.#deps.find(dataset);
     const withheld = this.#deps.withheld();
     if (withheld) return this.#locateWithheld(dataset, runner, withheld);
@@ -83,22 +83,27 @@ export class LocalAccess implements DatasetAccess {
     if (home === null) return { kind: 'unavailable', reason: 'no cluster map is known yet' };
     if (home !== self) return { kind: 'remote', node: home, certain: false };
     // What the former home created until the map changed has to be read first.
-    const found = presence(catalog.catalog, dataset, catalog.isFresh(limits.catalogFreshMs, map.adoptedMs));
+    const found = presence(catalog.catalog, dataset, this.#isFresh());
     if (found === 'absent' && verdict?.kind !== 'shut') return { kind: 'absent' };
     if (found === 'absent' && verdict?.kind === 'shut' && verdict.reason !== 'unresolved') return { kind: 'absent' };
     return { kind: 'unavailable', reason: 'whether it exists cannot be proven now' };
   }
 
+  /** Read since this map was taken up; and where a newer one is known of, its home has the word. */
+  #isFresh(): boolean {
+    const { map, catalog, limits } = this.#deps;
+    return catalog.mapEpoch <= map.epoch && catalog.isFresh(limits.catalogFreshMs, map.adoptedMs);
+  }
+
   /** By the records alone: what stands here proves nothing, but what others own is still theirs. */
   #locateWithheld(dataset: string, runner: DatasetRunner | undefined, withheld: ZringError): Whereabouts {
-    const { self, map, catalog, limits } = this.#deps;
+    const { self, map, catalog } = this.#deps;
     const record = this.#live(dataset);
     if (record && record.owner !== self) return { kind: 'remote', node: record.owner, certain: true };
     if (record || runner?.state.copy) return { kind: 'unavailable', reason: withheld.message };
     const home = map.home(dataset, null);
     if (home !== null && home !== self) return { kind: 'remote', node: home, certain: false };
-    const fresh = catalog.isFresh(limits.catalogFreshMs, map.adoptedMs);
-    if (home === self && presence(catalog.catalog, dataset, fresh) === 'absent') return { kind: 'absent' };
+    if (home === self && presence(catalog.catalog, dataset, this.#isFresh()) === 'absent') return { kind: 'absent' };
     return { kind: 'unavailable', reason: withheld.message };
   }
 

@@ -9,8 +9,9 @@ interface Loop {
   readonly everyMs: number;
   readonly task: () => Promise<void>;
   callOff: (() => void) | null;
+  /** It is to run within this time, by `soon`; null = at its own time. */
+  hurryMs: number | null;
   running: Promise<void> | null;
-  again: boolean;
 }
 
 /** Nodes that started together must not ask together for ever. */
@@ -34,7 +35,7 @@ export class Loops {
   }
 
   add(name: string, everyMs: number, task: () => Promise<void>): void {
-    this.#loops.set(name, { everyMs, task, callOff: null, running: null, again: false });
+    this.#loops.set(name, { everyMs, task, callOff: null, hurryMs: null, running: null });
   }
 
   start(): void {
@@ -42,12 +43,16 @@ export class Loops {
     for (const name of this.#loops.keys()) this.#schedule(name);
   }
 
-  /** As soon as possible; requests in one turn of the event loop are one. */
-  soon(name: string): void {
+  /**
+   * As soon as possible, or at a random moment within a time that is shorter than the loop's own: then calls until it has
+   * run are one, and nodes that heard the same do not run together.
+   */
+  soon(name: string, withinMs = 0): void {
     const loop = this.#loops.get(name);
     if (!loop || this.#stopped || this.#manual || !this.#started) return;
-    if (loop.running) loop.again = true;
-    else this.#schedule(name, 0);
+    if (loop.hurryMs !== null && loop.hurryMs <= withinMs) return;
+    loop.hurryMs = withinMs;
+    if (!loop.running) this.#schedule(name, withinMs * this.#entropy.fraction());
   }
 
   /** Runs now, or waits for the run under way. Never throws. */
@@ -76,10 +81,10 @@ export class Loops {
     const jittered = loop.everyMs * (1 - JITTER / 2 + this.#entropy.fraction() * JITTER);
     const run = () => {
       loop.callOff = null;
+      loop.hurryMs = null;
       void this.runOnce(name).then(() => {
-        const again = loop.again;
-        loop.again = false;
-        this.#schedule(name, again ? 0 : undefined);
+        const hurryMs = loop.hurryMs;
+        this.#schedule(name, hurryMs === null ? undefined : hurryMs * this.#entropy.fraction());
       });
     };
     loop.callOff = this.#timers.after(delayMs ?? jittered, run, { background: true });

@@ -2,8 +2,8 @@
 // in use, its ring, and the highest epoch ever seen; what should be committed is decided by cluster/map-change.ts.
 // A lower epoch is never followed (I4).
 import type { Coordinator } from '../cluster/coordinator.ts';
-import { type ClusterMap, parseMap, serializeMap } from '../cluster/map.ts';
-import { heardNodes, mapInputOf, planMapChange } from '../cluster/map-change.ts';
+import { type ClusterMap, type NodeState, parseMap, serializeMap, stampOf } from '../cluster/map.ts';
+import { heardNodes, type MapInput, mapInputOf, planMapChange } from '../cluster/map-change.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { createRing, type Ring } from '../cluster/ring.ts';
 import type { Clock } from '../common/clock.ts';
@@ -36,7 +36,11 @@ const FIRST_EPOCH = 1;
 export class MapKeeper {
   readonly #deps: MapKeeperDeps;
   #map: ClusterMap | null = null;
+  /** Of the map in use; '' without one. */
+  #stamp = '';
+  #states: ReadonlyMap<string, NodeState> = new Map();
   #ring: Ring | null = null;
+  #input: { readonly config: Config; readonly input: MapInput } | null = null;
   #highestEpoch = 0;
   /** Why the configuration of this node is not the map; null when it is, or is merely older. */
   #refusal: ZringError | null = null;
@@ -70,7 +74,7 @@ export class MapKeeper {
     const map = this.#map;
     if (!map || !this.#ring) return null;
     const pin = record?.pin ?? null;
-    if (pin !== null && map.nodes.some((node) => node.id === pin && node.state === 'up')) return pin;
+    if (pin !== null && this.#states.get(pin) === 'up') return pin;
     return this.#ring.home(dataset) || null;
   }
 
@@ -97,11 +101,11 @@ export class MapKeeper {
   }
 
   isDraining(node: string): boolean {
-    return this.#map?.nodes.find((candidate) => candidate.id === node)?.state === 'draining';
+    return this.#states.get(node) === 'draining';
   }
 
   has(node: string): boolean {
-    return this.#map?.nodes.some((candidate) => candidate.id === node) ?? false;
+    return this.#states.has(node);
   }
 
   /** Brings coordinator, configuration and memory together. Errors: those of the coordinator. A refusal is kept, not thrown. */
@@ -113,17 +117,19 @@ export class MapKeeper {
   }
 
   async #sync(): Promise<void> {
-    const { coordinator, logger, catalog, config } = this.#deps;
+    const { coordinator, logger, catalog } = this.#deps;
     for (let races = 0; races < RACES_MAX; races++) {
-      const current = await coordinator.readMap();
-      const state = await coordinator.state();
-      const isFirst = catalog.catalog.incarnation === state.incarnation && catalog.catalog.left.length === 0;
-      const plan = planMapChange(mapInputOf(config()), {
+      const current = await this.#read();
+      const input = this.#configured();
+      const isNewer = input.revision > Math.max(current?.revision ?? 0, this.#map?.revision ?? 0);
+      // Only a newer revision can remove a node, and asks who holds what.
+      const heard = isNewer ? await this.#heard() : null;
+      const plan = planMapChange(input, {
         current,
         remembered: this.#map,
         highestEpoch: this.#highestEpoch,
-        records: liveRecords(catalog.catalog),
-        heard: heardNodes(state, isFirst),
+        records: isNewer ? liveRecords(catalog.catalog) : [],
+        heard,
       });
       this.#refusal = plan.kind === 'refused' ? plan.error : null;
       if (plan.kind === 'refused') {
@@ -140,6 +146,26 @@ export class MapKeeper {
     }
   }
 
+  /** The coordinator's map. It is not read while its stamp is that of the map in use. */
+  async #read(): Promise<ClusterMap | null> {
+    const { coordinator } = this.#deps;
+    const stamp = await coordinator.mapStamp();
+    if (stamp === '') return null;
+    return this.#map && stamp === this.#stamp ? this.#map : coordinator.readMap();
+  }
+
+  async #heard(): Promise<readonly string[] | null> {
+    const { catalog } = this.#deps.catalog;
+    const state = await this.#deps.coordinator.state();
+    return heardNodes(state, catalog.incarnation === state.incarnation && catalog.left.length === 0);
+  }
+
+  #configured(): MapInput {
+    const config = this.#deps.config();
+    if (this.#input?.config !== config) this.#input = { config, input: mapInputOf(config) };
+    return this.#input.input;
+  }
+
   async #adopt(map: ClusterMap): Promise<void> {
     if (map.epoch < this.#highestEpoch) {
       this.#deps.logger.error(
@@ -148,7 +174,7 @@ export class MapKeeper {
       );
       return;
     }
-    if (this.#map && serializeMap(this.#map) === serializeMap(map)) return;
+    if (this.#map && (this.#map === map || this.#stamp === stampOf(map))) return;
     await this.#deps.disk.commit([
       { key: 'map/current', value: serializeMap(map) },
       { key: 'map/highest-epoch', value: String(map.epoch) },
@@ -162,6 +188,8 @@ export class MapKeeper {
 
   #use(map: ClusterMap): void {
     this.#map = map;
+    this.#stamp = stampOf(map);
+    this.#states = new Map(map.nodes.map(({ id, state }) => [id, state]));
     this.#ring = createRing(map);
     this.#highestEpoch = Math.max(this.#highestEpoch, map.epoch);
   }

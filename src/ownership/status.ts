@@ -1,13 +1,13 @@
 // What this node knows about datasets, for status, explain and metrics. Pure views; nothing here is a promise.
-import type { MoveInfo } from '../cluster/coordinator.ts';
+import type { MoveInfo, NodeInfo } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { formatTerm } from '../common/term.ts';
 import type { DatasetDriver, Usage } from '../dataset/driver.ts';
-import { liveRecords } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { LeaseState, NodeLease } from './lease.ts';
 import type { MapKeeper } from './map-keeper.ts';
+import type { Placement } from './placement.ts';
 import type { Puller } from './pull.ts';
 import type { DatasetRunner } from './runner.ts';
 import type { Found } from './startup.ts';
@@ -84,6 +84,18 @@ export function copyStatus(runner: DatasetRunner): CopyStatus | null {
   };
 }
 
+/** What other nodes hear of this one with its lease. The lease's info is bounded; the status has all moves. */
+export function nodeLoad(
+  runners: Iterable<DatasetRunner>,
+  puller: Puller,
+  storage: StorageWatch,
+): Pick<NodeInfo, 'freeBytes' | 'totalBytes' | 'storage' | 'datasets' | 'moves'> {
+  let datasets = 0;
+  for (const runner of runners) if (runner.state.copy?.role === 'owner') datasets++;
+  const { freeBytes = 0, totalBytes = 0, health = 'ok' } = storage.usage ?? {};
+  return { freeBytes, totalBytes, storage: health, datasets, moves: puller.moves().slice(0, 8) };
+}
+
 export interface StatusSources {
   readonly self: string;
   readonly stopping: boolean;
@@ -91,6 +103,7 @@ export interface StatusSources {
   readonly freshMs: number;
   readonly catalog: CatalogKeeper;
   readonly map: MapKeeper;
+  readonly placement: Placement;
   readonly lease: NodeLease;
   readonly puller: Puller;
   readonly found: Found;
@@ -99,11 +112,12 @@ export interface StatusSources {
 }
 
 export function ownershipStatus(from: StatusSources): OwnershipStatus {
-  const { self, map, storage } = from;
+  const { self, map, placement, storage } = from;
   const { catalog } = from.catalog;
   const { refusal } = map;
   const copies = [...from.runners].map(copyStatus).filter((status) => status !== null);
-  const records = liveRecords(catalog);
+  let records = 0;
+  for (const { record } of catalog.entries.values()) if (record.phase !== 'deleted') records++;
   return {
     node: self,
     stopping: from.stopping,
@@ -113,7 +127,7 @@ export function ownershipStatus(from: StatusSources): OwnershipStatus {
       incarnation: catalog.incarnation,
       complete: catalog.complete,
       reported: catalog.reported,
-      records: records.length,
+      records,
       fresh: from.catalog.isFresh(from.freshMs),
     },
     map: map.map,
@@ -122,7 +136,7 @@ export function ownershipStatus(from: StatusSources): OwnershipStatus {
     deposed: from.found.deposed,
     moves: from.puller.moves(),
     storesOpen: copies.filter((copy) => copy.open).length,
-    away: records.filter((record) => record.owner !== self && map.home(record.dataset, record) === self).length,
+    away: [...placement.away()].length,
     usage: storage.usage,
   };
 }

@@ -11,6 +11,7 @@ import { type Call, type CallMethod, CHANGES_PAGE_MAX, coordinatorOver } from '.
 import { StateMachine } from '../../src/cluster/coordinator-state.ts';
 import type { ClusterMap } from '../../src/cluster/map.ts';
 import type { TaggedRecord } from '../../src/cluster/record.ts';
+import { mixTag, NO_RECORDS, type RecordDigest } from '../../src/cluster/record-digest.ts';
 import type { DurableMap } from '../../src/common/durable-map.ts';
 import { ZringError } from '../../src/common/errors.ts';
 import type { ScaleMeter } from './scale-meter.ts';
@@ -58,6 +59,8 @@ export class ScaleCoordinator {
   /** By node: what concerns it, in the order of the log. */
   #inboxes = new Map<number, LogEntry[]>();
   #concerned = new Map<string, Set<number>>();
+  /** Of what concerns each. */
+  #digests = new Map<number, RecordDigest>();
   #pages = 0;
   readonly #mapBytes = new WeakMap<ClusterMap, number>();
   readonly #namesBytes = new WeakMap<object, number>();
@@ -82,6 +85,7 @@ export class ScaleCoordinator {
     this.#latest = new Map();
     this.#inboxes = new Map();
     this.#concerned = new Map();
+    this.#digests = new Map();
   }
 
   /** Every connection is lost, or found again by each node within that time. */
@@ -143,8 +147,10 @@ export class ScaleCoordinator {
     this.#log.push(entry);
     const concerned = this.#concerned.get(dataset) ?? new Set();
     this.#concerned.set(dataset, concerned);
+    for (const node of concerned) this.#mix(node, before?.tagged.tag ?? null);
     for (const node of this.#deps.concerns(tagged.record)) concerned.add(node);
     for (const node of concerned) {
+      this.#mix(node, tagged.tag);
       const inbox = this.#inboxes.get(node);
       if (inbox) inbox.push(entry);
       else this.#inboxes.set(node, [entry]);
@@ -152,9 +158,11 @@ export class ScaleCoordinator {
   }
 
   #page(node: number, cursor: number, limit: number): RecordPage {
-    const state = this.state();
+    const head = this.#head();
+    const { state } = head;
+    const digest = this.#whole.has(node) ? head.digest : (this.#digests.get(node) ?? NO_RECORDS);
     const most = Math.min(limit, CHANGES_PAGE_MAX);
-    let bytes = this.#stateBytes(state) + 80;
+    let bytes = JSON.stringify(state).length + 130;
     let count = 0;
     let last = 0;
     let isWhole = true;
@@ -174,7 +182,17 @@ export class ScaleCoordinator {
     const end = isWhole ? state.counter : last;
     this.#deps.meter.call(node, 'changesSince', bytes);
     if (this.#pages++ % CHECK_EVERY === 0) this.#check(cursor, limit, { count, bytes, end });
-    return { state, records: whole ?? this.#concerning(node, cursor, end), cursor: end };
+    return { state, ...(digest && { digest }), records: whole ?? this.#concerning(node, cursor, end), cursor: end };
+  }
+
+  #mix(node: number, tag: string | null): void {
+    this.#digests.set(node, mixTag(this.#digests.get(node) ?? NO_RECORDS, tag));
+  }
+
+  /** What every page begins with. */
+  #head(): RecordPage {
+    const { counter } = this.state();
+    return this.#machine.run({ method: 'changesSince', args: [counter, 1] }).value as RecordPage;
   }
 
   #concerning(node: number, cursor: number, end: number): TaggedRecord[] {

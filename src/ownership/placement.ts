@@ -1,0 +1,73 @@
+// Which datasets should live here and live elsewhere: the candidates for a pull, kept as records and map change, so that a
+// round costs what has changed and not a hundred thousand records. Owns that set; what is done about it is rebalance.ts.
+//
+// It may lag behind: after a map change every record is looked at anew, some in each round. So it only ever proposes; who
+// takes a candidate asks for its home again.
+import type { OwnershipRecord } from '../cluster/record.ts';
+import type { CatalogKeeper } from './catalog-keeper.ts';
+import type { MapKeeper } from './map-keeper.ts';
+
+/** Looked at in one round: a few microseconds each, and requests wait meanwhile. */
+const LOOKS_PER_ROUND = 10_000;
+
+export interface PlacementDeps {
+  readonly self: string;
+  readonly catalog: Pick<CatalogKeeper, 'catalog'>;
+  readonly map: Pick<MapKeeper, 'home'>;
+}
+
+export class Placement {
+  readonly #deps: PlacementDeps;
+  readonly #away = new Set<string>();
+  readonly #changed = new Set<string>();
+  /** What is left of a look at everything. */
+  #rest: Iterator<string> | null = null;
+
+  constructor(deps: PlacementDeps) {
+    this.#deps = deps;
+    this.lookAtAll();
+  }
+
+  /** Names whose records changed; null = all. */
+  recordsChanged(datasets: readonly string[] | null): void {
+    if (datasets === null) this.lookAtAll();
+    else for (const dataset of datasets) this.#changed.add(dataset);
+  }
+
+  /** Another map: any home may be another one now. */
+  lookAtAll(): void {
+    this.#rest = this.#deps.catalog.catalog.entries.keys();
+  }
+
+  /** Takes in what changed. False while more is left for the next round. */
+  refresh(looksMost = LOOKS_PER_ROUND): boolean {
+    for (const dataset of this.#changed) this.#look(dataset);
+    this.#changed.clear();
+    for (let looks = 0; this.#rest && looks < looksMost; looks++) {
+      const next = this.#rest.next();
+      if (next.done) this.#rest = null;
+      else this.#look(next.value);
+    }
+    return this.#rest === null;
+  }
+
+  /** Live records of datasets that should be here and are not, as far as it was looked at. */
+  *away(): Iterable<OwnershipRecord> {
+    const { entries } = this.#deps.catalog.catalog;
+    for (const dataset of this.#away) {
+      const record = entries.get(dataset)?.record;
+      if (record && this.#isAway(record)) yield record;
+    }
+  }
+
+  #look(dataset: string): void {
+    const record = this.#deps.catalog.catalog.entries.get(dataset)?.record;
+    if (record && this.#isAway(record)) this.#away.add(dataset);
+    else this.#away.delete(dataset);
+  }
+
+  #isAway(record: OwnershipRecord): boolean {
+    const { self, map } = this.#deps;
+    return record.phase !== 'deleted' && record.owner !== self && map.home(record.dataset, record) === self;
+  }
+}
