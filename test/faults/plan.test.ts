@@ -34,8 +34,6 @@ describe('plan of a run', () => {
             { afterMs: 755, fault: { kind: 'node-pause', node: 2, forMs: 684 } },
           ],
         ],
-          [{ afterMs: 0, fault: { kind: 'node-pause', node: 0, forMs: 1611 } }],
-        ],
       },
     );
   });

@@ -179,6 +179,9 @@ async function runOnce(options: RunOptions): Promise<RunResult> {
   balancer?.stop();
   const endedAlone = lab?.nodes.reduce((sum, node) => sum + node.endedAlone, 0) ?? 0;
   await copyFile(join(work, 'cuts', 'fired'), join(folder, 'cuts')).catch(() => {});
+  for (const { id } of lab?.nodes ?? []) {
+    await copyFile(join(work, id, 'zfs-fuse.log'), join(logFolder, `zfs-fuse-${id}.log`)).catch(() => {});
+  }
   await lab?.close();
   await close();
 

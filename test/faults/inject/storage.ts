@@ -1,10 +1,14 @@
 // Faults of the storage: the daemon dies (a power cut), the pool fills up, a dataset turns read-only, the pool hangs, the
 // disk is an old one. Heals what it broke before it returns.
+import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { Fault } from '../plan.ts';
 import { fired, type Injection, type InjectionContext, missed, PATIENCE_MS, READY_MS } from './injection.ts';
+
+/** How long a node may go on whose storage died and came back under it. */
+const SURVIVOR_ENDS_MS = 3_000;
 
 type StorageFault = Extract<Fault, { kind: 'power-cut' | 'disk-full' | 'dataset-readonly' | 'pool-hang' | 'old-disk' }>;
 
@@ -31,6 +35,7 @@ export async function injectStorage(fault: StorageFault, context: InjectionConte
 
 async function powerCut(lab: Lab, node: LabNode, fault: Extract<Fault, { kind: 'power-cut' }>): Promise<Injection> {
   const release = fault.withNode ? node.hold() : () => {};
+  const survivor = node.process();
   let killed = false;
   try {
     // The storage first: what the node does in its last moments has nowhere to go.
@@ -42,8 +47,28 @@ async function powerCut(lab: Lab, node: LabNode, fault: Extract<Fault, { kind: '
   } finally {
     release();
   }
+  const restarted = !fault.withNode && survivor !== null && (await restartSurvivor(lab, node, survivor));
   if (fault.awaitReady) await lab.until(READY_MS, async () => (await lab.admin.ready(node.ip)) || null);
-  return fired({ powerCuts: 1, ...(killed && { nodeKills: 1 }) }, `${node.id}${killed ? ' with its node' : ''}`);
+  const note = `${node.id}${killed ? ' with its node' : ''}${restarted ? ', and its node had to be restarted' : ''}`;
+  return fired({ powerCuts: 1, ...((killed || restarted) && { nodeKills: 1 }) }, note);
+}
+
+/**
+ * What a dead daemon served does not come back to those who had it open, only to those who open it again: a node that has
+ * not ended by itself is restarted, as a unit bound to the daemon's would be.
+ */
+async function restartSurvivor(lab: Lab, node: LabNode, survivor: ChildProcess): Promise<boolean> {
+  const ended = await lab.until(SURVIVOR_ENDS_MS, async () => (node.process() !== survivor ? true : null));
+  return !ended && node.process() === survivor && killAndStart(node);
+}
+
+async function killAndStart(node: LabNode): Promise<boolean> {
+  const release = node.hold();
+  try {
+    return await node.kill();
+  } finally {
+    release();
+  }
 }
 
 /** A reservation of somebody else takes the space: for all others the pool is full, down to what is left. */
