@@ -5,6 +5,7 @@ import type { DatasetAccess, HeldDataset, StorageDesk } from './access.ts';
 import type { DatasetStorage } from './dataset-storage.ts';
 import type { DatasetRunner } from './runner.ts';
 import type { StorageWatch } from './storage-watch.ts';
+import type { OwnershipDeps } from './types.ts';
 
 export function createStorageDesk(deps: {
   readonly access: DatasetAccess;
@@ -38,6 +39,25 @@ export async function pollStorage(watch: StorageWatch, runners: Iterable<Dataset
     if (watch.silence !== null) return;
     if (runner.store) await runner.storage?.poll();
   }
+}
+
+/**
+ * What is inside waits for a storage that does not answer: it is cut, for its outcome is not known. Nothing is fenced: no
+ * other node can own these datasets meanwhile (I1), so a commit that the storage takes up again later is a true one.
+ * @returns how to end it.
+ */
+export function followPulse(
+  { pulse, driver }: Pick<OwnershipDeps, 'pulse' | 'driver'>,
+  runners: () => Iterable<DatasetRunner>,
+  onAnswer: () => void,
+): () => void {
+  if (!pulse) return () => {};
+  return pulse.onChange((answer) => {
+    if (answer === 'answering') onAnswer();
+    if (answer !== 'silent') return;
+    const reason = new ZringError('STORAGE_UNAVAILABLE', `storage ${driver.storage} does not answer`);
+    for (const runner of runners()) runner.gate.abortAll(reason);
+  });
 }
 
 type Task<T> = (storage: DatasetStorage, held: HeldDataset) => Promise<T>;
