@@ -2,10 +2,10 @@
 // the loops that drive them. `createOwnership` is the only door from outside; docs/OWNERSHIP.md is the map of the rest.
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { NodeInfo } from '../cluster/coordinator.ts';
+import type { Hint, NodeInfo } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
-import { SYSTEM_TIMERS } from '../common/clock.ts';
+import { pause, SYSTEM_TIMERS } from '../common/clock.ts';
 import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
 import { ZringError } from '../common/errors.ts';
 import type { PeerMethods } from '../common/peer.ts';
@@ -27,8 +27,10 @@ import { Loops } from './loops.ts';
 import { MapKeeper } from './map-keeper.ts';
 import { NodeDisk } from './node-disk.ts';
 import { collectOwnershipMetrics } from './ownership-metrics.ts';
+import { HINT_MS, mapReadWithinMs, pageRestMs, returnWithinMs } from './pace.ts';
 import { METHODS } from './peer-messages.ts';
 import { setPin } from './pin.ts';
+import { Placement } from './placement.ts';
 import { Puller } from './pull.ts';
 import { planRound } from './pull-round.ts';
 import { PullMemory } from './rebalance.ts';
@@ -36,7 +38,7 @@ import { publishTombstones, report } from './report.ts';
 import { DatasetRunner, type RunnerDeps, readCopy } from './runner.ts';
 import { type Found, takeStock } from './startup.ts';
 import type { CopyState } from './state.ts';
-import { type DatasetExplanation, explainDataset, type OwnershipStatus, ownershipStatus } from './status.ts';
+import { type DatasetExplanation, explainDataset, nodeLoad, type OwnershipStatus, ownershipStatus } from './status.ts';
 import { createStorageDesk, followPulse, pollStorage } from './storage-desk.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
@@ -76,6 +78,7 @@ class OwnershipNode implements Ownership {
   readonly #puller: Puller;
   readonly #janitor: Janitor;
   readonly #memory: PullMemory;
+  readonly #placement: Placement;
   readonly #runnerDeps: RunnerDeps;
   readonly #runners = new Map<string, DatasetRunner>();
   readonly #loops: Loops;
@@ -108,6 +111,7 @@ class OwnershipNode implements Ownership {
       clock,
       logger,
       pageRecords: limits.pageRecords,
+      rest: () => pause(timers, pageRestMs(this.#members().length, entropy.fraction())),
       onChange: (datasets) => this.#catalogChanged(datasets),
     });
     const config = () => this.#config;
@@ -146,6 +150,7 @@ class OwnershipNode implements Ownership {
       onDiskRefused: () => this.#diskRefused(),
     });
     this.#memory = new PullMemory(limits.pullRetryMs);
+    this.#placement = new Placement({ self, catalog, map: this.#map });
     this.#janitor = new Janitor({
       ...common,
       runners,
@@ -213,14 +218,13 @@ class OwnershipNode implements Ownership {
     await this.#storage.poll();
     this.#unsubscribe = [
       followPulse(this.#deps, () => this.#runners.values(), () => this.#loops.soon('usage')),
-      coordinator.onHint(({ kind }) => {
-        if (kind !== 'credentials') this.#loops.soon(kind === 'map' ? 'map' : 'catalog');
-      }),
+      coordinator.onHint((hint) => this.#hinted(hint)),
       coordinator.onAvailability((available) => {
         this.#available = available;
         if (!available) return;
         this.#catalog.readAllAgain();
-        for (const name of ['lease', 'map', 'catalog', 'tick']) this.#loops.soon(name);
+        for (const name of ['lease', 'map', 'catalog', 'tick'])
+          this.#loops.soon(name, returnWithinMs(this.#members().length));
       }),
     ];
     const { leaseMs } = this.#config.cluster;
@@ -267,7 +271,10 @@ class OwnershipNode implements Ownership {
       throw error;
     }
     const { catalog } = this.#catalog;
-    if (this.#catalog.mapEpoch !== this.#map.epoch) await this.#map.sync();
+    const isOtherMap = this.#catalog.mapEpoch !== this.#map.epoch;
+    const withinMs = mapReadWithinMs(this.#members().length);
+    if (isOtherMap && withinMs === 0) await this.#map.sync();
+    else if (isOtherMap) this.#loops.soon('map', withinMs);
     // What stands here is not what there is: the others wait for the disk that holds it, or for an operator's word.
     if (this.#lease.withheld()) return;
     if (!catalog.reported) {
@@ -285,11 +292,13 @@ class OwnershipNode implements Ownership {
 
   #rebalance(): void {
     if (this.#stopping || this.#lease.withheld()) return;
+    if (!this.#placement.refresh()) this.#loops.soon('rebalance');
     const plan = planRound({
       self: this.#deps.self,
       rebalance: this.#config.rebalance,
       nowMs: this.#deps.clock.monotonicMs(),
       catalog: this.#catalog,
+      placement: this.#placement,
       map: this.#map,
       memory: this.#memory,
       runners: this.#runners.values(),
@@ -305,8 +314,6 @@ class OwnershipNode implements Ownership {
       for (const runner of this.#runners.values()) while (runner.busy) await runner.changed(this.#limits.tickMs);
     }
   }
-
-  // --- what changes -----------------------------------------------------------------------------------------------
 
   #runner(dataset: string): DatasetRunner {
     const known = this.#runners.get(dataset);
@@ -329,14 +336,21 @@ class OwnershipNode implements Ownership {
     for (const runner of this.#runners.values()) if (error) runner.gate.abortAll(error);
   }
 
+  #hinted(hint: Hint): void {
+    const isOurs = (dataset: string) => this.#runners.has(dataset) || this.home(dataset) === this.#deps.self;
+    if (hint.kind === 'map') this.#loops.soon('map', mapReadWithinMs(this.#members().length));
+    if (hint.kind === 'record' && isOurs(hint.dataset)) this.#loops.soon('catalog', HINT_MS);
+  }
+
   #catalogChanged(datasets: readonly string[] | null): void {
+    this.#placement.recordsChanged(datasets);
     for (const dataset of datasets ?? this.#runners.keys()) this.#runners.get(dataset)?.catalogChanged();
     this.#loops.soon('tick');
   }
 
   #mapChanged(): void {
-    const { map } = this.#map;
-    this.#deps.metrics?.mapEpoch.set(map?.epoch ?? 0);
+    this.#deps.metrics?.mapEpoch.set(this.#map.epoch);
+    this.#placement.lookAtAll();
     this.#loops.soon('rebalance');
   }
 
@@ -371,13 +385,9 @@ class OwnershipNode implements Ownership {
   }
 
   #nodeInfo(): NodeInfo {
-    let datasets = 0;
-    for (const runner of this.#runners.values()) if (runner.state.copy?.role === 'owner') datasets++;
-    const { freeBytes = 0, totalBytes = 0, health: storage = 'ok' } = this.#storage.usage ?? {};
     const { release, formats = {} } = this.#deps;
-    // The lease's info is bounded; status of the node itself has all moves.
-    const moves = this.#puller.moves().slice(0, 8);
-    return { release, formats, freeBytes, totalBytes, storage, datasets, moves, startedMs: this.#startedMs };
+    const load = nodeLoad(this.#runners.values(), this.#puller, this.#storage);
+    return { release, formats, startedMs: this.#startedMs, ...load };
   }
 
   // --- asked from outside -----------------------------------------------------------------------------------------
@@ -426,6 +436,7 @@ class OwnershipNode implements Ownership {
       freshMs: this.#limits.catalogFreshMs,
       catalog: this.#catalog,
       map: this.#map,
+      placement: this.#placement,
       lease: this.#lease,
       puller: this.#puller,
       found: this.#found,
@@ -442,8 +453,6 @@ class OwnershipNode implements Ownership {
       runner: this.#runners.get(dataset) ?? null,
     });
   }
-
-  // --- the end ----------------------------------------------------------------------------------------------------
 
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
