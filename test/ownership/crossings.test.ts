@@ -2,8 +2,10 @@
 // creation taken back and a restart, a handoff and a coordinator that forgets. Each was a hole once, or looked like one.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import { applyPage, EMPTY_CATALOG, learnAll, presence, unpublishedTombstones } from '../../src/ownership/catalog.ts';
 import { planPublication } from '../../src/ownership/publication.ts';
+import { report } from '../../src/ownership/report.ts';
 import type { Event } from '../../src/ownership/state.ts';
 import {
   copyOf,
@@ -292,4 +294,38 @@ test('accepted disk × handoff: an adopted promise stays adopted, though the coo
   assert.deepEqual(accepted.state.fences, fences);
   // And nothing is accepted under an open store: it would go on under its old term.
   assert.deepEqual(run(serving, { on: 'accept-disk' }).effects, []);
+});
+
+test('handoff × flush: a node has not reported while its prepared copy is missing in the coordinator', async () => {
+  const reportOver = async (record: OwnershipRecord | null, copy = PREPARED): Promise<boolean> => {
+    let reported = false;
+    const catalog = {
+      catalog: { ...EMPTY_CATALOG, incarnation: 'i' },
+      entry: () => null,
+      isBuried: () => false,
+      unpublishedTombstones: () => [],
+      learn() {},
+      async reported() {
+        reported = true;
+      },
+    };
+    const deps = {
+      coordinator: { readRecord: async () => record && { record, tag: 't' } },
+      catalog,
+      logger: { info() {} },
+      runners: () => [{ dataset: 'd', state: start({ self: 'b', copy }) }],
+    };
+    await report(deps as unknown as Parameters<typeof report>[0]);
+    return reported;
+  };
+  for (const gone of [
+    null,
+    recordOf({ id: OTHER, phase: 'deleted', term: term(2) }),
+    recordOf({ phase: 'deleted', term: term(0) }),
+  ])
+    assert.equal(await reportOver(gone), false, JSON.stringify(gone));
+  // Something speaks for the name, or nothing that this node does will ever change it: it does not hold up the others.
+  for (const settled of [draining, recordOf({ phase: 'deleted' }), recordOf({ id: OTHER, term: term(9, 'c') })])
+    assert.equal(await reportOver(settled), true, JSON.stringify(settled));
+  assert.equal(await reportOver(null, copyOf({ role: 'prior' })), true);
 });

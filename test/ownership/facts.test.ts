@@ -38,7 +38,7 @@ function check(
     const index = table.rows.findIndex((row) =>
       names.every((name) => choices(cell(row, name), inputs[name] ?? []).includes(facts[name] ?? '')),
     );
-    const row = table.rows[index];
+    const row: readonly string[] | undefined = table.rows[index];
     assert(row, `${heading}: no row for ${JSON.stringify(facts)} → ${JSON.stringify(answer)}`);
     used.add(index);
     for (const [column, value] of Object.entries(answer))
