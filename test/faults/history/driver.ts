@@ -94,13 +94,15 @@ export class Driver {
   #endpoint(random: Random): Endpoint {
     const endpoints = this.#options.endpoints();
     if (endpoints.length === 0) return NOBODY;
-    const doubtfulMax = Math.max(1, Math.floor(this.#options.clients / 8));
-    return this.lanes.choose(random, endpoints, ({ node }) => `node ${node}`, doubtfulMax) ?? random.pick(endpoints);
+    const { clients } = this.#options;
+    const share = { max: Math.ceil(clients * 0.4), doubtfulMax: Math.max(1, Math.floor(clients / 8)) };
+    return this.lanes.choose(random, endpoints, ({ node }) => `node ${node}`, share) ?? random.pick(endpoints);
   }
 
   bucket(random: Random, buckets: readonly string[]): string {
-    const doubtfulMax = Math.max(1, Math.floor(this.#options.clients / (2 * buckets.length)));
-    return this.lanes.choose(random, buckets, (name) => `bucket ${name}`, doubtfulMax) ?? random.pick(buckets);
+    const each = this.#options.clients / buckets.length;
+    const share = { max: Math.ceil(each), doubtfulMax: Math.max(1, Math.floor(each / 2)) };
+    return this.lanes.choose(random, buckets, (name) => `bucket ${name}`, share) ?? random.pick(buckets);
   }
 
   async perform(random: Random, attempt: Attempt): Promise<Operation> {

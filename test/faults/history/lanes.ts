@@ -1,15 +1,24 @@
 // Which nodes and buckets answer: so that clients go on where there are answers, and only a few wait where there are none.
-// A lane (a node, or a bucket) is doubtful while a request on it is old, or its last answer was none. A doubtful lane is
-// asked by few at a time, never by nobody: what fails there is part of the history. Owns the requests under way.
+// No lane (a node, or a bucket) ever holds more than its share of the clients. It is doubtful while a request on it is
+// old, or its last answer was none; then it is asked by few at a time and now and then, never by nobody: what fails there
+// is part of the history. Owns the requests under way.
 import type { Random } from './random.ts';
 
 /** Requests older than this make their lane doubtful. */
-const OLD_MS = 600;
+const OLD_MS = 400;
 const DOUBT_MS = 1_000;
+/** A doubtful lane is asked so often: a node that refuses at once would be asked without end. */
+const PROBE_MS = 50;
+
+export interface Share {
+  readonly max: number;
+  readonly doubtfulMax: number;
+}
 
 interface Lane {
   readonly startedMs: Set<{ readonly atMs: number }>;
   doubtUntilMs: number;
+  enteredMs: number;
 }
 
 export class Lanes {
@@ -25,6 +34,7 @@ export class Lanes {
     const lane = this.#lane(name);
     const entry = { atMs: this.#nowMs() };
     lane.startedMs.add(entry);
+    lane.enteredMs = entry.atMs;
     return (answered) => {
       lane.startedMs.delete(entry);
       lane.doubtUntilMs = answered ? 0 : this.#nowMs() + DOUBT_MS;
@@ -39,23 +49,24 @@ export class Lanes {
     return false;
   }
 
-  under(name: string): number {
-    return this.#lane(name).startedMs.size;
+  /** Any lane that has room; null when none has. */
+  choose<T>(random: Random, from: readonly T[], nameOf: (one: T) => string, share: Share): T | null {
+    const first = random.pick(from);
+    if (this.#hasRoom(nameOf(first), share)) return first;
+    const others = from.filter((one) => this.#hasRoom(nameOf(one), share));
+    return others.length === 0 ? null : random.pick(others);
   }
 
-  /** Any lane, unless it is doubtful and enough wait there already; null when that is so of all. */
-  choose<T>(random: Random, from: readonly T[], nameOf: (one: T) => string, doubtfulMax: number): T | null {
-    const open = (one: T) => !this.doubtful(nameOf(one)) || this.under(nameOf(one)) < doubtfulMax;
-    const first = random.pick(from);
-    if (open(first)) return first;
-    const others = from.filter(open);
-    return others.length === 0 ? null : random.pick(others);
+  #hasRoom(name: string, { max, doubtfulMax }: Share): boolean {
+    const { startedMs, enteredMs } = this.#lane(name);
+    if (startedMs.size >= max) return false;
+    return !this.doubtful(name) || (startedMs.size < doubtfulMax && this.#nowMs() - enteredMs >= PROBE_MS);
   }
 
   #lane(name: string): Lane {
     const found = this.#lanes.get(name);
     if (found) return found;
-    const lane: Lane = { startedMs: new Set(), doubtUntilMs: 0 };
+    const lane: Lane = { startedMs: new Set(), doubtUntilMs: 0, enteredMs: 0 };
     this.#lanes.set(name, lane);
     return lane;
   }
