@@ -11,7 +11,7 @@ import { PROFILES, type Profile, ROTATION } from './plan.ts';
 import { buildProgram, type Program } from './program.ts';
 import { subSeed } from './random.ts';
 import { campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
-import { type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
+import { brokenRun, type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/FAULTS.md', import.meta.url));
 const PARTS_NEEDED = ['zfs-fuse', 'redis-server', 'netns', 'mounts'];
@@ -72,7 +72,8 @@ async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
         folder: join(campaign.folder, `${String(number).padStart(3, '0')}-${profile}`),
         ratePerSecond: campaign.ratePerSecond,
       };
-      const run = await launchRun(program, request, ended.signal);
+      const run = await launchRun(program, request, ended.signal).catch((error) => brokenRun(request, String(error)));
+      if (ended.signal.aborted) return;
       runs.push(run);
       print(runLines(run, program.commit));
       print([`  again       npm run faults -- --run ${run.seed} --profile ${profile} --faults ${campaign.faults}`]);

@@ -5,7 +5,7 @@ import { addCounts, noCounts } from './counts.ts';
 import { leftoversIn } from './lab/settle.ts';
 import { parseFired } from './lab/streams.ts';
 import { campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
-import { BAR, type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
+import { BAR, brokenRun, type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
 
 const GOOD: RunResult = {
   seed: 7,
@@ -80,6 +80,11 @@ describe('sum of a campaign', () => {
     assert.equal(sumCampaign([{ ...GOOD, missed: ['z'] }]).verdict, 'VOID');
     assert.equal(sumCampaign([]).verdict, 'VOID');
     assert.equal(sumCampaign([GOOD]).verdict, 'PASSED');
+  });
+
+  test('a run that left no result is void', () => {
+    const sum = sumCampaign([GOOD, brokenRun(GOOD, 'killed')]);
+    assert.deepEqual([sum.passed, sum.void, sum.counts.nodeKills], [1, 1, 3]);
   });
 
   test('says what is below the bar, by name and number', () => {

@@ -78,6 +78,29 @@ export function judge(run: RunResult, floors: Floors = FLOORS): Judgement {
   return voids.length > 0 ? { verdict: 'VOID', reasons: voids } : { verdict: 'PASSED', reasons: [] };
 }
 
+/** A run that left no result: it counts for nothing, and says why. */
+export function brokenRun(run: Pick<RunResult, 'seed' | 'profile' | 'folder'>, error: string): RunResult {
+  return {
+    ...run,
+    startedAt: '',
+    seconds: 0,
+    faultSeconds: 0,
+    faults: {},
+    missed: [],
+    counts: noCounts(),
+    operations: { ok: 0, failed: 0, unknown: 0 },
+    checkedOperations: 0,
+    violations: [],
+    undecided: [],
+    acknowledgedLost: 0,
+    false404: 0,
+    unsettled: [],
+    leftovers: [],
+    endedAlone: 0,
+    error,
+  };
+}
+
 export interface CampaignResult {
   readonly seed: number;
   /** Of the program under test; with `-dirty` when it was built from a tree that no commit has. */

@@ -6,8 +6,8 @@ import type { Fault } from '../plan.ts';
 import { fired, type Injection, type InjectionContext, missed, PATIENCE_MS, pinAt } from './injection.ts';
 
 /** No stream came by that was so long: the order becomes a shorter one. The shortest stream has two records of 312 bytes. */
-const SHORTER_AFTER_MS = 4_000;
-const ANY_STREAM_BYTES = 400;
+const SHORTER_AFTER_MS = 5_000;
+const ANY_STREAM_BYTES = 620;
 const FIRES_WITHIN_MS = 20_000;
 
 export async function injectCut(
@@ -34,7 +34,7 @@ export async function injectCut(
       if (!(await pinAt(lab, lab.nodes, dataset, target.id))) continue;
       let cut = await hasFired(SHORTER_AFTER_MS);
       if (!cut) {
-        await cutter.order({ ...order, bytes: Math.min(bytes, ANY_STREAM_BYTES) });
+        await cutter.order({ ...order, bytes: bytes % ANY_STREAM_BYTES });
         cut = await hasFired(FIRES_WITHIN_MS - SHORTER_AFTER_MS);
       }
       if (cut) notes.push(`${cut.stream} ${cut.bytes}`);
