@@ -75,14 +75,16 @@ describe('zfs driver and a pool in trouble', part('zfs-fuse'), () => {
   });
 
   it('does not take an exported pool for an empty one', async () => {
+    await zfs('create', '-o', 'zring:id=e', `${ROOT}/exported`);
     await namespace.runInside('zpool', ['export', 'tank']);
     await rejects(driver.list(), 'STORAGE_UNAVAILABLE');
-    await rejects(driver.get('kept'), 'STORAGE_UNAVAILABLE');
-    await rejects(driver.destroy('kept'), 'STORAGE_UNAVAILABLE');
+    await rejects(driver.get('exported'), 'STORAGE_UNAVAILABLE');
+    await rejects(driver.destroy('exported'), 'STORAGE_UNAVAILABLE');
     await rejects(open(), 'STORAGE_UNAVAILABLE');
     assert.notEqual((await driver.usage()).health, 'ok');
     await namespace.runInside('zpool', ['import', '-d', join(dir, 'disks', 'tank'), 'tank']);
-    assert.notEqual(await driver.get('kept'), null);
+    assert.notEqual(await driver.get('exported'), null);
+    await driver.destroy('exported');
   });
 
   it('refuses the root of another cluster and of a newer format', async () => {

@@ -41,3 +41,5 @@ export const lmdb = of('test/common/lmdb.test.ts');
 export const router = of('test/routing/router.test.ts');
 export const forward = of('test/routing/forward.test.ts');
 export const abort = of('test/routing/abort.test.ts');
+export const reports = of('test/ownership/report.test.ts');
+export const mapKeeper = of('test/ownership/map-keeper.test.ts');

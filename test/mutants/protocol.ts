@@ -29,7 +29,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/publication.ts',
     find: 'recordOf(state, copy.id)?.term, decided',
     replace: 'decided',
-    caughtBy: [transitions(OPENING)],
+    caughtBy: [promises('the term of a takeover is above the promise, the record, and what was decided here before')],
   },
   {
     name: 'raise-without-the-fence',

@@ -7,9 +7,11 @@ import {
   durableWords,
   life,
   mapChange,
+  mapKeeper,
   oldDisk,
   parts,
   pull,
+  reports,
   seal,
 } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
@@ -125,7 +127,7 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/report.ts',
     find: 'for (const runner of deps.runners()) if (!(await publish(deps, runner))) return;',
     replace: '',
-    caughtBy: [life(FLUSHED)],
+    caughtBy: [reports('everything owned here is told before the report')],
   },
   {
     name: 'a-buried-copy-is-published',
@@ -187,7 +189,9 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/node-disk.ts',
     find: "      await this.#disk.commit([{ key: 'disk/mark', value: String(mark) }]);\n      this.#flushed = Math.max(this.#flushed, mark);",
     replace: '      await Promise.resolve(mark);',
-    caughtBy: [oldDisk('a refusal that was told is not forgotten: the promise is not adopted after it')],
+    caughtBy: [
+      oldDisk('what another node hears is known to be said: the mark stands at the coordinator before the answer'),
+    ],
   },
   // --- the map
   {
@@ -196,7 +200,11 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/map-keeper.ts',
     find: 'if (map.epoch < this.#highestEpoch) {',
     replace: 'if (map.epoch < 0) {',
-    caughtBy: [life(FLUSHED)],
+    caughtBy: [
+      mapKeeper(
+        'a map of a lower epoch is not followed, though its revision is newer and nothing can be committed over it',
+      ),
+    ],
   },
   {
     name: 'epochs-start-again',

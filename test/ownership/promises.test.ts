@@ -54,3 +54,22 @@ test('a refusal binds from the moment it is meant, while the disk still writes i
   assert.ok(!kinds(late.effects).includes('pull-final'), 'the promise is not taken up any more');
   assert.equal(late.state.phase.at, 'idle');
 });
+
+test('the term of a takeover is above the promise, the record, and what was decided here before', () => {
+  const copy = copyOf({ role: 'receiving', term: term(2) });
+  const cases: [Parameters<typeof start>[0], number][] = [
+    [{ record: draining }, 4],
+    [{ record: recordOf({ phase: 'draining', target: 'b', term: term(8) }) }, 9],
+    [{ record: draining, fences: { [ID]: { n: 2, verdict: 'refused' } } }, 4],
+  ];
+  for (const [given, n] of cases) {
+    const { effects } = run(
+      start({ self: 'b', copy, ...given }),
+      { on: 'pull' },
+      { on: 'pulled', run: 1, copy },
+      { on: 'drain-answered', promise: PROMISE },
+      { on: 'pulled', run: 1, copy },
+    );
+    assert.deepEqual(effect(effects, 'persist')?.copy.term, term(n, 'b'), JSON.stringify(given));
+  }
+});

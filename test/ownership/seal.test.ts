@@ -18,7 +18,20 @@ async function putInto(held: HeldDataset, key: string): Promise<void> {
 }
 
 test('a write that is inside when the drain begins is in the snapshot that is promised', async () => {
-  cluster = await TestCluster.start(['a', 'b']);
+  const finals: string[] = [];
+  cluster = await TestCluster.start(['a', 'b'], {
+    wrapDriver: (driver) =>
+      new Proxy(driver, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name);
+          if (typeof value !== 'function') return value;
+          return (...args: unknown[]) => {
+            if (name === 'snapshot' && String(args[1]).startsWith('zring-final-')) finals.push(String(args[1]));
+            return value.apply(target, args);
+          };
+        },
+      }),
+  });
   const from = await cluster.create('photos');
   const to = other(from);
   const held = await cluster.own(from).access.enter('photos', 'write');
@@ -32,8 +45,10 @@ test('a write that is inside when the drain begins is in the snapshot that is pr
   const phase = () => cluster.own(from).status().copies[0]?.phase;
   while (!draining || phase() === 'idle' || phase() === 'verifying') await turn();
   await putInto(held, 'last');
+  assert.deepEqual(finals, [], 'somebody is inside: no final snapshot yet');
   held.release();
   await moved;
+  assert.equal(finals.length, 1);
   assert.equal(await cluster.get(to, 'photos', 'last'), 'v');
 });
 
