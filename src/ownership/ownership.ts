@@ -217,7 +217,11 @@ class OwnershipNode implements Ownership {
     for (const name of this.#found.leftovers) this.#janitor.leftover(name);
     await this.#storage.poll();
     this.#unsubscribe = [
-      followPulse(this.#deps, () => this.#runners.values(), () => this.#loops.soon('usage')),
+      followPulse(
+        this.#deps,
+        () => this.#runners.values(),
+        () => this.#loops.soon('usage'),
+      ),
       coordinator.onHint((hint) => this.#hinted(hint)),
       coordinator.onAvailability((available) => {
         this.#available = available;
