@@ -156,7 +156,14 @@ test('what an owner copy means for the record', () => {
     ['nothing there', copy, false, null, 'put'],
     ['mine, lower', copy, false, record({ term: { n: 2, node: 'a' } }), 'put'],
     ['mine, same', copy, false, record(), 'current'],
-    ['mine, higher (a resumption cut short)', copy, false, record({ term: { n: 5, node: 'a' } }), 'current'],
+    ['mine, higher', copy, false, record({ term: { n: 5, node: 'a' } }), 'went-back'],
+    [
+      'mine, higher (a resumption cut short)',
+      { ...copy, promise },
+      false,
+      record({ term: { n: 5, node: 'a' } }),
+      'current',
+    ],
     ['another owner, lower', copy, false, record({ owner: 'b', inSync: ['b'], term: { n: 2, node: 'b' } }), 'put'],
     ['another owner, higher', copy, false, record({ owner: 'b', inSync: ['b'], term: { n: 4, node: 'b' } }), 'deposed'],
     [
