@@ -1,5 +1,6 @@
 // What is done to a simulated cluster: one fault at a time is begun, each ends by itself after a while or when all are
 // healed, so several are at work at once. Counts what it really did.
+import type { SimDisk } from './disk.ts';
 import type { World } from './world.ts';
 
 export interface Profile {
@@ -32,6 +33,7 @@ export type FaultName =
   | 'disk-full'
   | 'disk-readonly'
   | 'disk-noise'
+  | 'old-disk'
   | 'members'
   | 'drain'
   | 'pin';
@@ -66,6 +68,10 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     ...BASE,
     faults: { ...ALL, 'coordinator-flush': 3, 'coordinator-restore': 3, 'coordinator-failover': 3 },
   },
+  'old-disk': {
+    ...BASE,
+    faults: { 'old-disk': 8, pin: 10, crash: 2, noise: 2, pause: 1, partition: 1, drain: 1 },
+  },
   storm: { ...BASE, faultMs: 30_000, strikeEveryMs: 250, faults: { ...ALL, 'coordinator-flush': 1 } },
 };
 
@@ -73,6 +79,9 @@ export class Nemesis {
   readonly #world: World;
   readonly #profile: Profile;
   #ending: (() => void)[] = [];
+  /** Images of disks, by node. */
+  readonly #images = new Map<string, SimDisk>();
+  readonly #swapped = new Set<string>();
 
   constructor(world: World, profile: Profile) {
     this.#world = world;
@@ -216,6 +225,8 @@ export class Nemesis {
         return this.#later(200, 4_000, () => {
           driverFaults.fail = 0;
         });
+      case 'old-disk':
+        return this.#goBack(node);
       case 'members':
         return this.#changeMembers();
       case 'drain': {
@@ -236,6 +247,47 @@ export class Nemesis {
     return this.#later(200, 8_000, () => {
       disk.failing = null;
     });
+  }
+
+  /**
+   * The node is put back to an image of its disk that was made a while ago, runs on it, and gets its own disk back. Whatever
+   * it was told since the image was made, it has forgotten; what it said since, others remember.
+   */
+  #goBack(node: World['nodes'][number]): boolean {
+    const { coordinator } = this.#world;
+    if (this.#swapped.has(node.id)) return false;
+    const image = this.#images.get(node.id);
+    this.#images.delete(node.id);
+    if (!image || !this.#isOlder(node.id, image)) {
+      // First the image, for a later strike.
+      node.crash();
+      this.#images.set(node.id, node.diskImage());
+      this.#later(10, 2_000, () => node.start());
+      return false;
+    }
+    if (!coordinator.up) return false;
+    node.crash();
+    const own = node.disk;
+    this.#swapped.add(node.id);
+    // What it knew of the map is as old as the rest.
+    node.epoch = 0;
+    node.disk = image;
+    node.start();
+    this.#world.note(`${node.id} runs on an old disk`);
+    return this.#later(2_000, 30_000, () => {
+      node.crash();
+      this.#swapped.delete(node.id);
+      node.epoch = 0;
+      node.disk = own;
+      this.#world.note(`${node.id} has its own disk again`);
+      node.start();
+    });
+  }
+
+  /** It was said, and heard, that there is something newer. */
+  #isOlder(node: string, image: SimDisk): boolean {
+    const heard = this.#world.coordinator.content().get(`disk/${node}`);
+    return heard !== undefined && Number(image.map.get('disk/mark') ?? 0) < (JSON.parse(heard) as { mark: number }).mark;
   }
 
   /** A node joins, if there is one; a node that holds nothing by the map's own check leaves. */
