@@ -10,7 +10,7 @@ import { launchRun, type RunRequest } from './launch.ts';
 import { PROFILES, type Profile, ROTATION } from './plan.ts';
 import { buildProgram, type Program } from './program.ts';
 import { subSeed } from './random.ts';
-import { campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
+import { againLine, campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
 import { brokenRun, type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/FAULTS.md', import.meta.url));
@@ -76,7 +76,7 @@ async function runCampaign(campaign: Campaign): Promise<CampaignResult> {
       if (ended.signal.aborted) return;
       runs.push(run);
       print(runLines(run, program.commit));
-      print([`  again       npm run faults -- --run ${run.seed} --profile ${profile} --faults ${campaign.faults}`]);
+      print([againLine(run, program.commit, campaign)]);
       if (campaign.json) await writeFile(campaign.json, JSON.stringify(result(), null, 1));
     }
   };

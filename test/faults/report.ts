@@ -2,6 +2,13 @@
 // Pure: text only.
 import { type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
 
+/** The line that starts the same run again: the same plan and the same choices of the load, not the same timing. */
+export function againLine(run: RunResult, commit: string, options: { faults: number; ratePerSecond: number }): string {
+  const built = commit.endsWith('-dirty') ? '--worktree' : `--commit ${commit}`;
+  const size = `--faults ${options.faults} --rate ${options.ratePerSecond}`;
+  return `  again       npm run faults -- --run ${run.seed} --profile ${run.profile} ${size} ${built}`;
+}
+
 export function runLines(run: RunResult, commit: string): string[] {
   const { verdict, reasons } = judge(run);
   const kinds = Object.entries(run.faults).map(([kind, { planned, fired }]) => {
@@ -13,6 +20,7 @@ export function runLines(run: RunResult, commit: string): string[] {
     `${verdict}  seed ${run.seed} profile ${run.profile} commit ${commit} ${run.seconds.toFixed(0)} s`,
     `  faults      ${kinds.join(', ')}; moves ${run.counts.moves}`,
     `  operations  ${ok} ok, ${failed} failed, ${unknown} unknown; ${perSecond.toFixed(0)} a second; ${run.checkedOperations} checked`,
+    ...(run.endedAlone > 0 ? [`  processes   ${run.endedAlone} ended without the lab`] : []),
     `  found       ${run.violations.length} violations, ${run.acknowledgedLost} acknowledged writes lost, ${run.false404} false 404s`,
     ...reasons.slice(0, 8).map((reason) => `  ${verdict === 'VOID' ? 'void' : 'fault'}        ${reason.slice(0, 400)}`),
     ...run.violations.slice(0, 5).map((violation) => `  violation   ${violation.slice(0, 600)}`),

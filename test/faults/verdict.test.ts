@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { addCounts, noCounts } from './counts.ts';
 import { leftoversIn } from './lab/settle.ts';
 import { parseFired } from './lab/streams.ts';
-import { campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
+import { againLine, campaignLines, runLines, tableHead, tableRow, withRow } from './report.ts';
 import { BAR, brokenRun, type CampaignResult, judge, type RunResult, sumCampaign } from './verdict.ts';
 
 const GOOD: RunResult = {
@@ -107,6 +107,13 @@ describe('what is printed', () => {
         .join('\n')
         .includes('a full campaign has more: nodeKills 3 of 300'),
     );
+  });
+
+  test('the line that repeats a run names all that the plan depends on', () => {
+    const options = { faults: 60, ratePerSecond: 40 };
+    const line = againLine(GOOD, 'abc', options);
+    assert.ok(line.endsWith('--run 7 --profile crash --faults 60 --rate 40 --commit abc'), line);
+    assert.ok(againLine(GOOD, 'abc-dirty', options).endsWith('--worktree'));
   });
 
   test('the row has as many cells as the head, and goes to the end of the table', () => {
