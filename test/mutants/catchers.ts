@@ -43,3 +43,4 @@ export const forward = of('test/routing/forward.test.ts');
 export const abort = of('test/routing/abort.test.ts');
 export const reports = of('test/ownership/report.test.ts');
 export const mapKeeper = of('test/ownership/map-keeper.test.ts');
+export const dirStream = of('test/dataset/dir-stream.test.ts');

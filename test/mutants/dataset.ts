@@ -1,8 +1,6 @@
 // Mutants of the dataset drivers: mounts, streams, snapshots, holds, properties.
-import { dir, dirSnapshot, zfsFaults, zfsParse, zfsProof } from './catchers.ts';
+import { dir, dirSnapshot, dirStream, zfsFaults, zfsParse, zfsProof } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
-
-const NEW_COPY = 'leaves nothing of a new copy';
 
 export const DATASET_MUTANTS: readonly Mutant[] = [
   {
@@ -66,7 +64,10 @@ export const DATASET_MUTANTS: readonly Mutant[] = [
     file: 'src/dataset/dir-stream.ts',
     find: "if ((payload as { sha256?: unknown } | null)?.sha256 !== digestBefore.digest('hex')) {",
     replace: "if ((payload as { sha256?: unknown } | null)?.sha256 === digestBefore.digest('base64')) {",
-    caughtBy: [dir('is found by its checksum')],
+    caughtBy: [
+      dirStream('with any byte changed, or with more behind its end, is refused'),
+      dir('is found by its checksum'),
+    ],
   },
   {
     name: 'dir-accept-a-truncated-stream',
@@ -86,7 +87,7 @@ export const DATASET_MUTANTS: readonly Mutant[] = [
   async end(): Promise<void> {`,
       },
     ],
-    caughtBy: [dir(NEW_COPY)],
+    caughtBy: [dirStream('that ends early is refused wherever it ends, between two records too')],
   },
   {
     name: 'dir-receive-with-force',
