@@ -170,6 +170,7 @@ class OwnershipNode implements Ownership {
       onFenced: () => metrics?.fenced.inc(),
       onChange: (runner, before) => this.#runnerChanged(runner, before),
       onLeftover: (name) => this.#janitor.leftover(name),
+      onStep: deps.onStep,
     };
     this.access = new LocalAccess({
       ...common,

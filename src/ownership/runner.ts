@@ -21,7 +21,7 @@ import { type Gate as GateVerdict, gateOf, mayCommit } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { Fields, failureOf, METHODS, readPromise } from './peer-messages.ts';
 import type { Puller } from './pull.ts';
-import type { Answer, Copy, CopyState, Effect, Event } from './state.ts';
+import type { Answer, Copy, CopyState, Effect, Event, StepObserver } from './state.ts';
 import { recover, step } from './transitions.ts';
 
 /** How stores are made and opened; the real one is src/store/store.ts. */
@@ -55,6 +55,7 @@ export interface RunnerDeps {
   readonly onFenced: () => void;
   readonly onChange: (runner: DatasetRunner, before: CopyState) => void;
   readonly onLeftover: (name: string) => void;
+  readonly onStep?: StepObserver | undefined;
 }
 
 /** What a new dataset holds before anybody can see it. */
@@ -178,12 +179,9 @@ export class DatasetRunner {
       return;
     }
     const before = this.#state;
-    const { state, effects } = step(
-      this.#refresh(before, 'id' in event ? event.id : null),
-      event,
-      this.deps.clock.monotonicMs(),
-      this.deps.limits.machine,
-    );
+    const from = this.#refresh(before, 'id' in event ? event.id : null);
+    const { state, effects } = step(from, event, this.deps.clock.monotonicMs(), this.deps.limits.machine);
+    this.deps.onStep?.(from, event, state, effects);
     this.#state = state;
     for (const effect of effects) this.#start(effect);
     if (state === before && effects.length === 0) return;

@@ -318,6 +318,9 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
+/** Sees every step of every machine before its effects are carried out; for tests and simulators. */
+export type StepObserver = (before: CopyState, event: Event, after: CopyState, effects: readonly Effect[]) => void;
+
 /** Named limits of the machine; times on the monotonic clock. */
 export interface MachineLimits {
   /** Silence after which an owner asks the node it promised to whether it still wants the dataset. */

@@ -14,6 +14,7 @@ import type { DatasetAccess, StorageDesk } from './access.ts';
 import type { DiskAcceptance } from './disk-acceptance.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { StoreFactory } from './runner.ts';
+import type { StepObserver } from './state.ts';
 import type { DatasetExplanation, OwnershipStatus } from './status.ts';
 import type { StoragePulse } from './storage-pulse.ts';
 
@@ -41,6 +42,7 @@ export interface OwnershipDeps {
   readonly openDisk?: (folder: string) => Promise<DurableMap>;
   readonly limits?: Partial<OwnershipLimits>;
   readonly manual?: boolean;
+  readonly onStep?: StepObserver;
 }
 
 export interface Ownership {

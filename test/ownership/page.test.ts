@@ -10,64 +10,12 @@ import { SCRIPTS } from './model/scripts.ts';
 import { type Tuple, tupleOf } from './model/tuples.ts';
 import { WALKS, walk } from './model/walk.ts';
 import type { Taken } from './model/world.ts';
-import { tablesOfPage, words } from './page.ts';
+import { fits, type Row, rowsOfPage } from './page.ts';
 import { start } from './words.ts';
 
 /** Fixed, so that what is observed is the same in every run. */
 const SEEDS = 30;
 const PROBE_EVERY = 5;
-
-interface Row {
-  readonly text: string;
-  readonly cells: { readonly [column in Column]: readonly string[] };
-  /** Words of it that were seen. */
-  readonly seen: Set<string>;
-}
-
-type Column = 'standing' | 'phase' | 'event' | '→ standing' | '→ phase' | 'asks for';
-
-function rowsOfPage(): Row[] {
-  return tablesOfPage()
-    .filter((table) => table.columns.includes('asks for'))
-    .flatMap((table) =>
-      table.rows.map((cells) => {
-        const cell = (column: Column) => words(cells[table.columns.indexOf(column)]);
-        const row = {
-          standing: cell('standing'),
-          phase: cell('phase'),
-          event: cell('event'),
-          '→ standing': cell('→ standing'),
-          '→ phase': cell('→ phase'),
-          'asks for': cell('asks for'),
-        };
-        return { text: cells.slice(0, 7).join(' | '), cells: row, seen: new Set<string>() };
-      }),
-    );
-}
-
-function fits(row: Row, tuple: Tuple): boolean {
-  const has = (column: Column, word: string, before?: string) => {
-    const cell = row.cells[column];
-    return cell.includes(word) || cell.includes('any') || (word === before && cell.includes('='));
-  };
-  return (
-    has('event', tuple.event) &&
-    has('standing', tuple.role) &&
-    has('phase', tuple.phase) &&
-    has('→ standing', tuple.toRole, tuple.role) &&
-    has('→ phase', tuple.toPhase, tuple.phase) &&
-    asksFor(row.cells['asks for'], tuple.effects)
-  );
-}
-
-function asksFor(cell: readonly string[], effects: readonly string[]): boolean {
-  const [word, ...rest] = cell;
-  if (word === undefined) return effects.length === 0;
-  const optional = word.endsWith('?');
-  const name = optional ? word.slice(0, -1) : word;
-  if (effects[0] === name && asksFor(rest, effects.slice(1))) return true;
-  return optional && asksFor(rest, effects);
-}
 
 function note(row: Row, tuple: Tuple): void {
   row.seen.add('row');

@@ -13,6 +13,7 @@ import type { SimNetwork } from './network.ts';
 import { SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
+import { observeSteps } from './steps.ts';
 import { createSimStores, type SimStore } from './store.ts';
 import type { Truth } from './truth.ts';
 
@@ -113,6 +114,7 @@ export class SimNode {
       stores: createSimStores({ disk, process, truth }),
       logger: this.#logger(),
       limits: this.#deps.limits,
+      onStep: observeSteps((message) => truth.fail(message)),
     }).then(
       (ownership) => {
         if (!process.alive) return;

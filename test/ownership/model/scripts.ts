@@ -1,5 +1,5 @@
 // Short stories that walks and closure tell too seldom; each of their steps is a row of the page. Data.
-import type { Event } from '../../../src/ownership/state.ts';
+import { type Copy, type Event, MACHINE_LIMITS } from '../../../src/ownership/state.ts';
 import { copyOf, ID, PROMISE, recordOf, type Start, term, wrote } from '../words.ts';
 
 const prior = copyOf({ role: 'prior', term: term(2, 'b'), priorSinceMs: 1 });
@@ -7,12 +7,14 @@ const received = copyOf({ role: 'receiving' });
 const draining = recordOf({ phase: 'draining', target: 'b' });
 const asked: readonly Event[] = [{ on: 'pull' }, { on: 'pulled', run: 1, copy: prior }];
 const busy: Event = { on: 'drain-refused', failure: { code: 'DATASET_BUSY', message: '' } };
-const failed: Event = {
+const failed: Event & { on: 'pull-failed' } = {
   on: 'pull-failed',
   run: 1,
   copy: prior,
   failure: { code: 'NODE_UNREACHABLE', message: '' },
 };
+const tries = (copy: Copy): readonly Event[] =>
+  Array.from({ length: MACHINE_LIMITS.finalTriesMax }, () => [{ ...failed, copy }, { on: 'tick' } as const]).flat();
 const answered: Event = { on: 'drain-answered', promise: PROMISE };
 const elsewhere: Event = {
   on: 'record',
@@ -48,7 +50,21 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
   ],
   [back, [...asked, ...Array.from({ length: 5 }, () => [busy, { on: 'tick' } as const]).flat()]],
   [back, [...asked, busy, elsewhere, { on: 'tick' }]],
-  [back, [...asked, answered, failed, { on: 'tick' }]],
+  [back, [...asked, answered, ...tries(prior)]],
+  [
+    { ...back, copy: received },
+    [{ on: 'pull' }, { on: 'pulled', run: 1, copy: received }, answered, ...tries(received)],
+  ],
+  // A pull that was given up ends later; what stood here had no snapshot in common and was set aside.
+  ...[prior, received].map((copy): readonly [Start, readonly Event[]] => [
+    { self: 'b', copy, record: recordOf() },
+    [
+      { on: 'pull' },
+      wrote(recordOf({ phase: 'copying', target: 'b' })),
+      { on: 'cancel-pull' },
+      { ...failed, copy: null },
+    ],
+  ]),
   // Publishing, an owner hears that it is one no more.
   [{ copy: copyOf(), record: recordOf({ term: term(2) }) }, [{ on: 'tick' }, deposed]],
   [
