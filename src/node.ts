@@ -65,6 +65,10 @@ export interface RunningNode {
   stop(): Promise<void>;
   /** Resolves as soon as the storage is silent, at once if it is: then `stop` may never end. */
   silence(): Promise<void>;
+  /** Resolves, with why, when the storage is not the one that was opened: nothing is served, and `stop` is called for. */
+  storageLost(): Promise<string>;
+  /** It has not answered what it was asked last: a thread may wait for it, and an ordinary exit for that thread. */
+  storageWaits(): boolean;
 }
 
 /** Ends what was started, last first; one failure does not keep the rest from ending. */
@@ -320,7 +324,9 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
     id,
     addresses,
     reload: () => watcher.reload(),
-    silence: () => whenSilent(pulse),
+    silence: () => whenPulse(pulse, () => (pulse.answer === 'silent' ? true : null)).then(() => {}),
+    storageLost: () => whenPulse(pulse, () => pulse.lost),
+    storageWaits: () => pulse.waitedMs > 0,
     stop() {
       lifecycle = 'stopping';
       stopping ??= teardown.run(log);
@@ -329,10 +335,11 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
   };
 }
 
-function whenSilent(pulse: RunningPulse): Promise<void> {
+function whenPulse<T>(pulse: RunningPulse, look: () => T | null): Promise<T> {
   return new Promise((resolve) => {
     const check = () => {
-      if (pulse.answer === 'silent') resolve();
+      const seen = look();
+      if (seen !== null) resolve(seen);
     };
     pulse.onChange(check);
     check();

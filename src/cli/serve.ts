@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { defineCommand } from 'citty';
 import { isZringError, ZringError } from '../common/errors.ts';
 import { loadConfig } from '../config/load.ts';
-import { startNode } from '../node.ts';
-import { createLogger } from '../telemetry/log.ts';
+import { type RunningNode, startNode } from '../node.ts';
+import { createLogger, type Logger } from '../telemetry/log.ts';
 import { findConfig } from './admin-client.ts';
 import { printError } from './output.ts';
 
@@ -39,7 +39,9 @@ export const serveCommand = defineCommand({
     });
     process.on('SIGHUP', () => node.reload());
     log.info({ ...node.addresses, cluster: config.cluster.name }, 'node is serving');
-    log.info({ reason: await stop }, 'stopping');
+    const ending = await Promise.race([stop, node.storageLost().then((lost) => ({ lost }))]);
+    if (typeof ending === 'object') return endWithoutStorage(node, log, ending.lost);
+    log.info({ reason: ending }, 'stopping');
     const stopped = node.stop().then(() => true);
     const hung = node.silence().then(() => delay(HUNG_STOP_MS, false));
     if (!(await Promise.race([stopped, hung]))) {
@@ -54,6 +56,18 @@ export const serveCommand = defineCommand({
 
 /** Whoever still waits for another node's answer gets it; the stores of this one cannot be closed. */
 const HUNG_STOP_MS = 5_000;
+
+/** EX_TEMPFAIL of sysexits(3): whoever starts this process again does right. Named in docs/OPERATIONS.md. */
+const STORAGE_LOST_EXIT = 75;
+/** Forwarded requests and the lease get this long; what the stores acknowledged is on the storage already. */
+const LOST_STOP_MS = 10_000;
+
+async function endWithoutStorage(node: RunningNode, log: Logger, reason: string): Promise<void> {
+  log.fatal({ reason }, 'the storage was taken away beneath this node: this process ends itself, to be started again');
+  await Promise.race([node.stop(), delay(LOST_STOP_MS)]);
+  if (node.storageWaits()) endNow();
+  process.exit(STORAGE_LOST_EXIT);
+}
 
 function hangs({ details }: ZringError): boolean {
   return typeof details === 'object' && details !== null && 'hangs' in details;

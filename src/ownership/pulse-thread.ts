@@ -18,8 +18,13 @@ export const SHARED = {
   errno: 3,
   /** Not 0: the threads end. Waited for, so that they end at once. */
   stop: 4,
-  length: 5,
+  /** Not 0: what was asked first is not there any more; REPLACED, or the errno that says so. Stays. */
+  lost: 5,
+  length: 6,
 } as const;
+
+/** Another file system is where the storage was. No call on a mount fails with EPERM, whose number it is. */
+export const REPLACED = 1;
 
 export interface ThreadData {
   readonly shared: BigInt64Array;
@@ -28,7 +33,8 @@ export interface ThreadData {
   /** For the lines that the watcher writes itself. */
   readonly node: string;
   readonly storage: string;
-  readonly file: string;
+  readonly folder: string;
+  readonly replaced: number;
 }
 
 export interface ThreadTools {
@@ -37,20 +43,49 @@ export interface ThreadTools {
   readonly judgeStall: typeof judgeStall;
 }
 
-/** A full or read-only storage answers too: by refusing. Blocks in the kernel as long as the storage does. */
-export function asking({ shared, at, limits, file }: ThreadData, { fs }: ThreadTools): void {
+/**
+ * A full or read-only storage answers too: by refusing. Blocks in the kernel as long as the storage does. The folder is kept
+ * open: its device number is given to no other mount meanwhile, and what is written through it never lands in the folder
+ * below an absent mount, which could then not be mounted over any more.
+ */
+export function asking({ shared, at, limits, folder, replaced }: ThreadData, { fs }: ThreadTools): void {
+  let held: number | null = null;
+  let mount: string | null = null;
+  const identify = ({ dev, ino }: Fs.BigIntStats): string => `${dev}:${ino}`;
+  const write = (file: string, text: string): void => {
+    const fd = fs.openSync(file, 'w', 0o600);
+    try {
+      fs.writeSync(fd, text);
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  };
+  const errnoOf = (error: unknown): number => Math.abs((error as NodeJS.ErrnoException).errno ?? 5);
+  /** Codes of a path that does not lead to what it led to, and of a mount that will never answer again. */
+  const gone = (error: unknown, codes: readonly string[]): void => {
+    if (codes.includes((error as NodeJS.ErrnoException).code ?? ''))
+      Atomics.store(shared, at.lost, BigInt(errnoOf(error)));
+  };
+  const isStillThere = (): boolean => {
+    try {
+      if (identify(fs.statSync(folder, { bigint: true })) === mount) return true;
+      Atomics.store(shared, at.lost, BigInt(replaced));
+    } catch (error) {
+      gone(error, ['ENOENT', 'ENOTDIR', 'ENOTCONN', 'ESTALE', 'ENODEV', 'ENXIO']);
+    }
+    return false;
+  };
   const ask = (text: string): number => {
     try {
-      const fd = fs.openSync(file, 'w', 0o600);
-      try {
-        fs.writeSync(fd, text);
-        fs.fsyncSync(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
+      held ??= fs.openSync(folder, 'r');
+      mount ??= identify(fs.fstatSync(held, { bigint: true }));
+      const known = `/proc/self/fd/${held}`;
+      if (isStillThere()) write(`${fs.existsSync(known) ? known : folder}/pulse`, text);
       return 0;
     } catch (error) {
-      return Math.abs((error as NodeJS.ErrnoException).errno ?? 1);
+      gone(error, ['ENOTCONN', 'ECONNABORTED', 'ESTALE', 'ENODEV']);
+      return errnoOf(error);
     }
   };
   for (let question = 1n; Atomics.load(shared, at.stop) === 0n; question += 1n) {
@@ -60,6 +95,7 @@ export function asking({ shared, at, limits, file }: ThreadData, { fs }: ThreadT
     Atomics.store(shared, at.answered, question);
     Atomics.wait(shared, at.stop, 0n, limits.askEveryMs);
   }
+  if (held !== null) fs.closeSync(held);
 }
 
 /** Its lines go to standard output by itself: the logger belongs to the event loop, which does not run. */

@@ -54,8 +54,9 @@ export function followPulse(
   if (!pulse) return () => {};
   return pulse.onChange((answer) => {
     if (answer === 'answering') onAnswer();
-    if (answer !== 'silent') return;
-    const reason = new ZringError('STORAGE_UNAVAILABLE', `storage ${driver.storage} does not answer`);
+    if (answer !== 'silent' && answer !== 'gone') return;
+    const why = answer === 'gone' ? `was taken away: ${pulse.lost}` : 'does not answer';
+    const reason = new ZringError('STORAGE_UNAVAILABLE', `storage ${driver.storage} ${why}`);
     for (const runner of runners()) runner.gate.abortAll(reason);
   });
 }

@@ -1,11 +1,10 @@
 // Whether the storage answers at all, asked by a thread of its own (pulse-thread.ts), so that a storage that hangs is
 // noticed although nothing that hangs can be given a time limit. Owns the threads and the verdict; decides nothing about
 // ownership: a node whose storage is silent owns what it owns (docs/OPERATIONS.md says why that is safe).
-import { join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../telemetry/log.ts';
-import { asking, SHARED, type ThreadData, watching } from './pulse-thread.ts';
+import { asking, REPLACED, SHARED, type ThreadData, watching } from './pulse-thread.ts';
 import {
   countWaiting,
   judgeSilence,
@@ -20,7 +19,9 @@ export interface StoragePulse {
   readonly answer: StorageAnswer;
   /** Time without an answer, as far as it was watched. */
   readonly waitedMs: number;
-  /** Called at each change between the three. @returns how to call it off. */
+  /** Why the files that this process has open are not those of the storage any more; null while they are. Stays. */
+  readonly lost: string | null;
+  /** Called at each change between them. @returns how to call it off. */
   onChange(listener: (answer: StorageAnswer) => void): () => void;
 }
 
@@ -28,8 +29,6 @@ export interface RunningPulse extends StoragePulse {
   /** Rejects nothing and waits for no storage: a thread that hangs is left to its fate. */
   stop(): Promise<void>;
 }
-
-const FILE = 'pulse';
 
 export function startStoragePulse(options: {
   readonly node: string;
@@ -53,6 +52,7 @@ class ThreadedPulse implements RunningPulse {
   readonly #listeners = new Set<(answer: StorageAnswer) => void>();
   #answer: StorageAnswer = 'answering';
   #waitedMs = 0;
+  #lost: string | null = null;
   #lastNs = process.hrtime.bigint();
   #answered = 0n;
   #errno = 0;
@@ -61,8 +61,8 @@ class ThreadedPulse implements RunningPulse {
     this.#logger = logger;
     this.#storage = storage;
     this.#limits = { ...SILENCE_LIMITS, ...limits };
-    const file = join(folder, FILE);
-    const data: ThreadData = { shared: this.#shared, at: SHARED, limits: this.#limits, node, storage, file };
+    const facts = { node, storage, folder, replaced: REPLACED };
+    const data: ThreadData = { shared: this.#shared, at: SHARED, limits: this.#limits, ...facts };
     Atomics.store(this.#shared, SHARED.turnNs, process.hrtime.bigint());
     this.#threads = [asking, watching].map((thread) => startThread(thread, data, logger));
     this.#timer = setInterval(() => this.#look(), this.#limits.lookEveryMs);
@@ -75,6 +75,10 @@ class ThreadedPulse implements RunningPulse {
 
   get waitedMs(): number {
     return this.#waitedMs;
+  }
+
+  get lost(): string | null {
+    return this.#lost;
   }
 
   onChange(listener: (answer: StorageAnswer) => void): () => void {
@@ -92,7 +96,9 @@ class ThreadedPulse implements RunningPulse {
     this.#lastNs = nowNs;
     this.#answered = answered;
     this.#noteRefusal(Number(Atomics.load(this.#shared, SHARED.errno)));
-    const answer = judgeSilence(this.#waitedMs, this.#limits);
+    const lost = Number(Atomics.load(this.#shared, SHARED.lost));
+    if (lost !== 0) this.#lost ??= lossOf(lost);
+    const answer = this.#lost === null ? judgeSilence(this.#waitedMs, this.#limits) : 'gone';
     if (answer !== this.#answer) this.#change(answer);
   }
 
@@ -108,7 +114,13 @@ class ThreadedPulse implements RunningPulse {
     const before = this.#answer;
     this.#answer = answer;
     const facts = { storage: this.#storage, waitedMs: this.#waitedMs };
-    if (answer === 'silent')
+    if (answer === 'gone') {
+      const reason = this.#lost;
+      this.#logger.error(
+        { ...facts, reason },
+        'the storage is not the one that this process has open: nothing is served',
+      );
+    } else if (answer === 'silent')
       this.#logger.error(facts, 'the storage does not answer: its buckets are answered with 503');
     else if (before === 'silent') this.#logger.warn(facts, 'the storage answers again: its buckets are served again');
     for (const listener of [...this.#listeners]) listener(answer);
@@ -126,6 +138,11 @@ class ThreadedPulse implements RunningPulse {
     });
     await Promise.all(all);
   }
+}
+
+function lossOf(lost: number): string {
+  if (lost === REPLACED) return 'something else is mounted where it was opened, or nothing';
+  return `what was opened is not there any more (${getSystemErrorName(-lost)})`;
 }
 
 function startThread(thread: typeof asking | typeof watching, data: ThreadData, logger: Logger): Worker {

@@ -31,7 +31,8 @@ export const SILENCE_LIMITS: SilenceLimits = {
   stallEndAnywayMs: 120_000,
 };
 
-export type StorageAnswer = 'answering' | 'late' | 'silent';
+/** `gone`: what was opened is not what is there now. It is the last word. */
+export type StorageAnswer = 'answering' | 'late' | 'silent' | 'gone';
 
 /** One look of a watcher. @returns how long it has now been waiting, as far as it watched. */
 export function countWaiting(waitedMs: number, gapMs: number, lookEveryMs: number, waiting: boolean): number {

@@ -33,6 +33,7 @@ export class StorageWatch {
 
   /** Why nobody is served from it, or null. */
   get silence(): string | null {
+    if (this.#pulse?.answer === 'gone') return `was taken away: ${this.#pulse.lost}; this node ends itself`;
     if (this.#pulse?.answer !== 'silent') return null;
     return `has not answered for ${Math.round(this.#pulse.waitedMs / 1000)} s`;
   }

@@ -26,6 +26,8 @@ export interface ReaderOwner {
   unpin(id: string): void;
   /** Whether the index has the blob; false for an entry that was replaced and swept since it was looked up. */
   knows(id: string): boolean;
+  /** The folder is still the one that was opened, so that what it lacks is not there. */
+  isInPlace(): Promise<boolean>;
   readerDone(reader: ObjectReader): void;
 }
 
@@ -163,8 +165,12 @@ export class ObjectReader extends Readable {
     const path = join(this.#owner.path, dataPath(id));
     this.#descriptor = await new Promise<number>((resolve, reject) => {
       open(path, 'r', (error, descriptor) => (error ? reject(error) : resolve(descriptor)));
-    }).catch((cause) => {
+    }).catch(async (cause) => {
       if (!isErrno(cause, 'ENOENT')) throw storageError(cause, 'opening', path);
+      if (!(await this.#owner.isInPlace())) {
+        const message = `opening ${path}: the dataset is not mounted there any more`;
+        throw new ZringError('STORAGE_UNAVAILABLE', message, { cause, subject: path });
+      }
       const code = this.#owner.knows(id) ? 'STORAGE_CORRUPT' : 'OBJECT_MISSING';
       throw new ZringError(code, `blob ${id} has no file`, { cause, subject: id });
     });

@@ -3,7 +3,7 @@
 //
 // A put: the body becomes a flushed file (or stays in memory when small), then one index transaction names it. The object
 // exists when, and only when, that transaction is flushed; a crash before leaves a file that the next opening sweeps.
-import { mkdir, open } from 'node:fs/promises';
+import { access, constants, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
@@ -83,7 +83,15 @@ export async function openStore(folder: string, options: OpenStoreOptions): Prom
     nowMs: options.nowMs ?? Date.now,
     ...(options.id === undefined ? {} : { id: options.id }),
   });
-  return new LocalStore(folder, index, options);
+  return new LocalStore(folder, index, options, await identityOf(folder));
+}
+
+/** Of the folder, by device: that of another mount is another one. Null = none can be told. */
+function identityOf(folder: string): Promise<string | null> {
+  return stat(folder, { bigint: true }).then(
+    ({ dev, ino }) => `${dev}:${ino}`,
+    () => null,
+  );
 }
 
 export class LocalStore implements Store {
@@ -92,6 +100,7 @@ export class LocalStore implements Store {
   readonly readonly: boolean;
   readonly term: Term | null;
   readonly #index: StoreIndex;
+  readonly #identity: string | null;
   readonly #ids: IdSource;
   readonly #sweeper: Sweeper;
   readonly #multipart: Multipart;
@@ -104,8 +113,9 @@ export class LocalStore implements Store {
   #closing: Promise<void> | null = null;
 
   /** Use openStore. */
-  constructor(folder: string, index: StoreIndex, options: OpenStoreOptions) {
+  constructor(folder: string, index: StoreIndex, options: OpenStoreOptions, identity: string | null) {
     this.path = folder;
+    this.#identity = identity;
     this.id = index.format.id;
     this.readonly = options.readonly ?? false;
     this.term = this.readonly ? index.state().term : (options.term ?? null);
@@ -128,6 +138,7 @@ export class LocalStore implements Store {
       pin: (id) => this.#sweeper.pin(id),
       unpin: (id) => this.#sweeper.unpin(id),
       knows: (id) => index.get('blobs', idBytes(id)) !== undefined,
+      isInPlace: async () => this.#identity !== null && (await identityOf(folder)) === this.#identity,
       readerDone: (reader) => this.#readers.delete(reader),
     };
     if (!this.readonly) this.#sweeper.start(!index.inherited.clean);
@@ -413,6 +424,16 @@ export class LocalStore implements Store {
   async sweepNow(): Promise<void> {
     this.#requireWritable();
     await this.#sweeper.sweepNow();
+  }
+
+  async misplaced(): Promise<string | null> {
+    if (!(await this.#readerOwner.isInPlace())) return 'it is not mounted any more where it was opened';
+    if (this.readonly) return null;
+    const refusal = await access(this.path, constants.W_OK).then(
+      () => null,
+      (error: NodeJS.ErrnoException) => error.code,
+    );
+    return refusal === 'EROFS' ? 'it was made read-only' : null;
   }
 
   close(): Promise<void> {

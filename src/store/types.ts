@@ -289,6 +289,8 @@ export interface Store {
   verify(onProgress?: (progress: VerifyProgress) => void, signal?: AbortSignal): Promise<VerifyProgress>;
   copyIndex(path: string): Promise<void>;
   pauseSweep(): Promise<() => void>;
+  /** Why what is open is not the dataset as it is mounted now, and may be written; null while it is. Asks the disk. */
+  misplaced(): Promise<string | null>;
   /** Waits for commits in flight, flushes, unmaps. Idempotent. */
   close(): Promise<void>;
 }

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -29,6 +30,30 @@ describe('storage pulse', () => {
     const last = await asked();
     assert.equal(pulse.answer, 'answering');
     assert.equal(await asked(), last);
+  });
+
+  it('says for good that another folder is there now, and writes nothing into that', async () => {
+    const limits = { askEveryMs: 5, lookEveryMs: 5 };
+    const inside = join(folder, 'state');
+    await mkdir(inside);
+    const pulse = startStoragePulse({ node: 'a', storage: 'dir:x', folder: inside, logger: silentLogger(), limits });
+    while (!existsSync(join(inside, 'pulse'))) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(pulse.lost, null);
+    const gone = new Promise((resolve) => pulse.onChange(resolve));
+    // Prepared first: in one step the path leads to another folder, as it does with a mount.
+    await mkdir(join(folder, 'another'));
+    await rename(inside, join(folder, 'former'));
+    await rename(join(folder, 'another'), inside);
+    // Held until here, or the thread could not end before this does.
+    const held = setInterval(() => {}, 1_000);
+    assert.equal(await gone, 'gone');
+    clearInterval(held);
+    assert.match(pulse.lost ?? '', /mounted where it was opened|not there any more/);
+    await rename(inside, join(folder, 'another'));
+    await rename(join(folder, 'former'), inside);
+    await pulse.stop();
+    assert.equal(pulse.answer, 'gone');
+    assert.deepEqual(await readdir(join(folder, 'another')), []);
   });
 
   it('ends a process whose event loop stands still, says so, and cuts its connections first', async () => {

@@ -62,6 +62,9 @@ describe('the watch', () => {
         return answer;
       },
       waitedMs: 7_000,
+      get lost() {
+        return answer === 'gone' ? 'something else is mounted' : null;
+      },
       onChange(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -99,6 +102,7 @@ describe('the watch', () => {
     for (const [end, admitted] of [
       ['answering', true],
       ['silent', false],
+      ['gone', false],
     ] as const) {
       const { pulse, set } = played();
       const watch = new StorageWatch(

@@ -90,6 +90,8 @@ export interface TestCluster {
   stop(id: string): Promise<number | null>;
   /** SIGKILL, and waits for the end. */
   kill(id: string): Promise<void>;
+  /** Waits for it to end by itself. @returns the exit code. */
+  ended(id: string): Promise<number | null>;
   pid(id: string): number;
   /** Changes the file and raises its revision (unless told not to). */
   edit(change: (file: FileContent) => void, options?: { keepRevision?: boolean }): Promise<void>;
@@ -190,6 +192,12 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       const child = processes.get(id);
       processes.delete(id);
       if (child) await end(child, 'SIGKILL');
+    },
+    async ended(id) {
+      const child = processes.get(id);
+      processes.delete(id);
+      if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      return child?.exitCode ?? null;
     },
     pid(id) {
       const pid = processes.get(id)?.pid;
