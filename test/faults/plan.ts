@@ -234,8 +234,10 @@ function claimsOf(fault: Fault): Claims {
     case 'power-cut':
     case 'pool-hang':
     case 'disk-full':
-    case 'duplicate-id':
       return { own: [`node-${fault.node}`] };
+    case 'duplicate-id':
+      // The lab has one address for impostors.
+      return { own: [`node-${fault.node}`, 'impostor'] };
     case 'partition-nodes':
     case 'isolate':
       return { own: ['network'] };

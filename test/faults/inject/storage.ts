@@ -101,23 +101,21 @@ async function datasetReadonly(
   { lab, buckets }: InjectionContext,
 ): Promise<Injection> {
   const dataset = buckets[fault.dataset % buckets.length] ?? '';
+  const path = (node: LabNode) => `${node.pool}/zring/${dataset}`;
+  // A full pool refuses the setting, and a dataset may leave just now.
   const owner = await lab.until(PATIENCE_MS, async () => {
     const record = (await lab.datasets())?.find((candidate) => candidate.dataset === dataset);
     const node = record && lab.node(record.owner);
-    return node?.isUp() ? node : null;
+    if (!node?.isUp()) return null;
+    await node.zfs('set', 'readonly=on', path(node));
+    return node;
   });
-  if (!owner) return missed(`nobody owns ${dataset}`);
-  const path = `${owner.pool}/zring/${dataset}`;
-  const set = await owner.zfs('set', 'readonly=on', path).then(
-    () => true,
-    () => false,
-  );
-  if (!set) return missed(`${path} was not there`);
+  if (!owner) return missed(`${dataset} could not be made read-only`);
   await delay(fault.forMs);
   // Since then it may have left this node, on purpose read-only.
-  const state = await owner.zfs('get', '-H', '-o', 'value', 'zring:state', path).catch(() => '');
-  if (/^owner \S+\s*$/.test(state)) await owner.zfs('set', 'readonly=off', path).catch(() => {});
-  return fired({ readonly: 1 }, path);
+  const state = await owner.zfs('get', '-H', '-o', 'value', 'zring:state', path(owner)).catch(() => '');
+  if (/^owner \S+\s*$/.test(state)) await owner.zfs('set', 'readonly=off', path(owner)).catch(() => {});
+  return fired({ readonly: 1 }, path(owner));
 }
 
 /**
