@@ -9,7 +9,6 @@ import type {
   CasResult,
   CoordinatorLife,
   CoordinatorState,
-  DiskMark,
   Hint,
   Lease,
   LeaseResult,
@@ -19,7 +18,8 @@ import type {
 } from './coordinator.ts';
 import { type Call, CHANGES_PAGE_MAX } from './coordinator-call.ts';
 import { CredentialShelf, isOffer } from './credential-shelf.ts';
-import { isCount, isDiskMark, isName, isNodeId } from './fields.ts';
+import { type DiskChain, type DiskMark, goesOnFrom, isDiskChain, newestOf } from './disk-chain.ts';
+import { isCount, isName, isNodeId } from './fields.ts';
 import { type ClusterMap, parseMap, serializeMap, stampOf } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
 import { mixTag, NO_RECORDS } from './record-digest.ts';
@@ -64,7 +64,7 @@ interface StoredLease {
   readonly expiresMs: number;
 }
 
-/** The highest mark heard, and who said it. */
+/** The last mark heard, and who said it. */
 interface StoredDisk extends DiskMark {
   readonly instance: string;
 }
@@ -104,8 +104,7 @@ export class StateMachine {
       const lease = parseStored(text, key) as Omit<StoredLease, 'expiresMs'>;
       this.#leases.set(key.slice('lease/'.length), { ...lease, expiresMs: now + lease.ttlMs });
     }
-    for (const [key, text] of disk.entries('disk/'))
-      this.#disks.set(key.slice('disk/'.length), parseStored(text, key) as StoredDisk);
+    for (const [key, text] of disk.entries('disk/')) this.#disks.set(key.slice('disk/'.length), parseDisk(text, key));
     for (const [key, text] of disk.entries('record/')) {
       const dataset = key.slice('record/'.length);
       const stored = parseStored(text, key) as StoredRecord;
@@ -217,19 +216,20 @@ export class StateMachine {
     instance: string,
     ttlMs: number,
     info: NodeInfo,
-    disk: DiskMark | null = null,
+    disk: DiskChain | null = null,
   ): LeaseResult {
-    require(isNodeId(node) && isName(instance) && isCount(ttlMs) && (disk === null || isDiskMark(disk)), 'lease');
+    require(isNodeId(node) && isName(instance) && isCount(ttlMs) && (disk === null || isDiskChain(disk)), 'lease');
     const now = this.#deps.monotonicMs();
     const held = this.#leases.get(node);
     const known = this.#disks.get(node);
-    if (disk && known && wentBack(known, disk, instance)) return anotherDisk(known);
+    const refused = disk && known && !goesOn(known, disk, instance) ? known : null;
+    if (refused && refused.id === disk?.id) return anotherDisk(refused);
     if (held && held.instance !== instance && held.expiresMs > now) {
       return { ok: false, holder: held.instance, remainingMs: held.expiresMs - now };
     }
-    if (disk && known && disk.id !== known.id) return anotherDisk(known);
+    if (refused) return anotherDisk(refused);
     if (disk) {
-      const stored: StoredDisk = { id: disk.id, mark: disk.mark, instance };
+      const stored: StoredDisk = { id: disk.id, mark: newestOf(disk), instance };
       this.#disks.set(node, stored);
       this.#put(`disk/${node}`, stored);
     }
@@ -340,9 +340,15 @@ function anotherDisk({ id, mark }: StoredDisk): LeaseResult {
   return { ok: false, known: { id, mark } };
 }
 
-function wentBack(known: StoredDisk, disk: DiskMark, instance: string): boolean {
-  if (known.id !== disk.id) return false;
-  return disk.mark < known.mark || (disk.mark === known.mark && instance !== known.instance);
+/** A mark that another process has said was said by a copy of this disk. */
+function goesOn(known: StoredDisk, disk: DiskChain, instance: string): boolean {
+  return goesOnFrom(known, disk) && (newestOf(disk) !== known.mark || instance === known.instance);
+}
+
+/** Marks were numbers before they had a random part. */
+function parseDisk(text: string, key: string): StoredDisk {
+  const { id, mark, instance } = parseStored(text, key) as Omit<StoredDisk, 'mark'> & { mark: string | number };
+  return { id, mark: String(mark), instance };
 }
 
 /** What came over a socket is checked here, where it would do harm. */

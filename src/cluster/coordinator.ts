@@ -3,6 +3,7 @@
 //
 // Errors of every call: COORDINATOR_UNAVAILABLE (nothing happened) or COORDINATOR_OUTCOME_UNKNOWN (the reply was lost:
 // read before you decide). Compare-and-set calls never throw for a lost race: they return what is there.
+import type { DiskChain, DiskMark } from './disk-chain.ts';
 import type { ClusterMap } from './map.ts';
 import type { OwnershipRecord, TaggedRecord } from './record.ts';
 
@@ -57,24 +58,13 @@ export interface MoveInfo {
   readonly bytesPerSecond: number;
 }
 
-/**
- * What a node's disk says of itself with each lease: who it is, and how far it is. The mark grows, durably, before it is
- * said, so a disk that says no more than was heard of it has gone back in time: a snapshot, an image or an old device.
- */
-export interface DiskMark {
-  /** Random, made once with the node's state. */
-  readonly id: string;
-  /** From 1. */
-  readonly mark: number;
-}
-
 export type LeaseResult =
   | { readonly ok: true }
   /** Another instance holds it for this much longer. */
   | { readonly ok: false; readonly holder: string; readonly remainingMs: number }
   /**
-   * The node is known with this disk: another one, or the same and further than the caller's. Nothing has changed. A lower
-   * mark is refused always, an equal one unless it comes from the instance that said it.
+   * The node is known with this disk, and the caller's does not go on from there (`goesOnFrom`): another one, or an older
+   * copy. So is a mark that another instance has said: two processes with copies of one disk. Nothing has changed.
    */
   | { readonly ok: false; readonly known: DiskMark };
 
@@ -125,15 +115,15 @@ export interface Coordinator {
   commitMap(expectedEpoch: number, map: ClusterMap): Promise<CasResult<ClusterMap>>;
 
   /**
-   * `disk`: kept as the highest heard of this node, beyond the lease's end, until the node leaves the map. Absent or null
-   * proves nothing and changes nothing. A lease that another instance holds is told before another disk is.
+   * `disk`: its newest mark is kept as the last heard of this node, beyond the lease's end, until the node leaves the map.
+   * Absent or null proves nothing and changes nothing. A lease that another instance holds is told before another disk is.
    */
   acquireLease(
     node: string,
     instance: string,
     ttlMs: number,
     info: NodeInfo,
-    disk?: DiskMark | null,
+    disk?: DiskChain | null,
   ): Promise<LeaseResult>;
   releaseLease(node: string, instance: string): Promise<void>;
   leases(): Promise<readonly Lease[]>;

@@ -65,7 +65,7 @@ const METHODS: Record<CallMethod, number> = {
   readMap: 0,
   mapStamp: 0,
   commitMap: 2,
-  // The disk's mark was not said by earlier releases.
+  // What the disk says was not said by earlier releases.
   acquireLease: 5,
   releaseLease: 2,
   leases: 0,

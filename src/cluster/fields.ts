@@ -51,12 +51,6 @@ export function fieldsOf(value: unknown, what: string, newest: number, subject?:
   };
 }
 
-export function isDiskMark(value: unknown): value is { readonly id: string; readonly mark: number } {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, mark } = value as { id?: unknown; mark?: unknown };
-  return typeof id === 'string' && /^[0-9a-f]{32}$/.test(id) && isCount(mark) && mark > 0;
-}
-
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -11,7 +11,6 @@ import type {
   CoordinatorLife,
   CoordinatorState,
   CredentialPage,
-  DiskMark,
   Hint,
   Lease,
   LeaseResult,
@@ -22,7 +21,8 @@ import type {
 import { CHANGES_PAGE_MAX, isRead } from './coordinator-call.ts';
 import { newerFormat } from './coordinator-state.ts';
 import { isOffer } from './credential-shelf.ts';
-import { isCount, isDiskMark, isName, isNodeId } from './fields.ts';
+import { type DiskChain, isDiskChain } from './disk-chain.ts';
+import { isCount, isName, isNodeId } from './fields.ts';
 import { Listeners } from './listeners.ts';
 import { type ClusterMap, parseMap, serializeMap, stampOf } from './map.ts';
 import { type OwnershipRecord, parseRecord, serializeRecord, type TaggedRecord } from './record.ts';
@@ -149,14 +149,14 @@ class RedisCoordinator implements Coordinator {
     instance: string,
     ttlMs: number,
     info: NodeInfo,
-    disk: DiskMark | null = null,
+    disk: DiskChain | null = null,
   ): Promise<LeaseResult> {
-    assert(isNodeId(node) && isName(instance) && isCount(ttlMs) && (disk === null || isDiskMark(disk)), 'lease');
-    const said = disk ? [disk.id, disk.mark] : ['', 0];
+    assert(isNodeId(node) && isName(instance) && isCount(ttlMs) && (disk === null || isDiskChain(disk)), 'lease');
+    const said = disk ? [disk.id, disk.heard, disk.offers.join(' ')] : ['', '', ''];
     const reply = await this.#run('acquireLease', node, instance, ttlMs, JSON.stringify(info), ...said);
     const [done, one, two] = reply as [number, string, string];
     if (done === 1) return { ok: true };
-    if (done === 2) return { ok: false, known: { id: one, mark: Number(two) } };
+    if (done === 2) return { ok: false, known: { id: one, mark: two } };
     return { ok: false, holder: one, remainingMs: Number(two) };
   }
 

@@ -10,7 +10,7 @@
 //   changes   sorted set: dataset by the counter of its last change
 //   reported  set of node ids
 //   credentials  hash: access key -> "<revision> <text>"; " stamp" -> the stamp, lost with them and never without them
-//   disks     hash: node -> "<disk id> <mark> <instance>"; outlives leases and incarnations
+//   disks     hash: node -> "<disk id> <mark> <instance>" (disk-chain.ts); outlives leases and incarnations
 //   hints     pub/sub channel: "map", "record <dataset>" or "credentials"
 // Numbers go back as text: Lua rounds what it returns as a number. Texts of maps and records are never decoded in Lua.
 
@@ -122,25 +122,34 @@ decide_complete()
 call('PUBLISH', ARGV[3], 'map')
 return {1}`,
 
-  // node, instance, ttl, info, disk id or '', mark. Marks fit a Lua number: they count renewals.
+  // node, instance, ttl, info, disk id or '', the mark that was heard, those offered since (newest last, blanks between).
+  // `goesOnFrom` of disk-chain.ts. Numbers of marks fit a Lua number.
   acquireLease: `
 local now = now_ms()
 local known = ARGV[8] ~= '' and call('HGET', DISKS, ARGV[4])
+local newest = string.match(ARGV[10], '(%S+)$') or ARGV[9]
 local id, mark, by
+local refused = false
 if known then
-  id, mark, by = string.match(known, '^(%S+) (%d+) (%S+)$')
-  local said = tonumber(ARGV[9])
-  if id == ARGV[8] and (said < tonumber(mark) or (said == tonumber(mark) and by ~= ARGV[5])) then
-    return {2, id, mark}
+  id, mark, by = string.match(known, '^(%S+) (%S+) (%S+)$')
+  local kept, heard = tonumber(string.match(mark, '^%d+')), tonumber(string.match(ARGV[9], '^%d+'))
+  local goes_on
+  if string.match(mark, '^%d+$') then
+    goes_on = id == ARGV[8] and kept <= heard
+  else
+    goes_on = string.find(' ' .. ARGV[9] .. ' ' .. ARGV[10] .. ' ', ' ' .. mark .. ' ', 1, true)
+      or (id == ARGV[8] and kept < heard)
   end
+  refused = not goes_on or (newest == mark and by ~= ARGV[5])
+  if refused and id == ARGV[8] then return {2, id, mark} end
 end
 local held = call('HGET', LEASES, ARGV[4])
 if held then
   local expires, instance = string.match(held, '^(%d+) (%S+) ')
   if instance ~= ARGV[5] and tonumber(expires) > now then return {0, instance, text_of(tonumber(expires) - now)} end
 end
-if known and id ~= ARGV[8] then return {2, id, mark} end
-if ARGV[8] ~= '' then call('HSET', DISKS, ARGV[4], ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. ARGV[5]) end
+if refused then return {2, id, mark} end
+if ARGV[8] ~= '' then call('HSET', DISKS, ARGV[4], ARGV[8] .. ' ' .. newest .. ' ' .. ARGV[5]) end
 call('HSET', LEASES, ARGV[4], text_of(now + tonumber(ARGV[6])) .. ' ' .. ARGV[5] .. ' ' .. ARGV[7])
 return {1}`,
 

@@ -1,13 +1,14 @@
 // This node's lease in the coordinator: renewed every third of its length, measured on the monotonic clock from before the
 // call, so that it never seems longer here than it is there. Owns the lease's time and nothing of datasets; ownership.ts
-// calls `renew`. Each renewal carries the disk's mark (node-disk.ts).
+// calls `renew`. Each renewal says what the disk says of itself (node-disk.ts).
 //
 // A dataset whose in-sync set is this node alone needs no running lease: its ownership leaves only through its owner's own
 // durable promise. A lease held by another process under our id is different: then this process must not serve at all. And
 // a disk that is older than what it said, or another than the node is known with, has durable words that may be worth
 // nothing: then it serves nothing of its own (`disk`), until an operator accepts it (disk-acceptance.ts).
 
-import type { Coordinator, DiskMark, LeaseResult, NodeInfo } from '../cluster/coordinator.ts';
+import type { Coordinator, LeaseResult, NodeInfo } from '../cluster/coordinator.ts';
+import { type DiskChain, newestOf } from '../cluster/disk-chain.ts';
 import type { Clock } from '../common/clock.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
 import { Rounds } from '../common/rounds.ts';
@@ -85,39 +86,53 @@ export class NodeLease {
   }
 
   /**
-   * Before a durable word leaves this node: whoever puts its disk back to before that word is recognised, however soon.
-   * Errors: those of the coordinator, NODE_ID_TAKEN, DATASET_UNAVAILABLE.
+   * Before a durable word leaves this node: a mark that was made after the word is heard, so whoever puts the disk back to
+   * before that word is recognised, however soon. Errors: those of the coordinator, NODE_ID_TAKEN, DATASET_UNAVAILABLE,
+   * STORAGE_UNAVAILABLE.
    */
-  confirm(): Promise<void> {
-    return this.#rounds.run();
+  async confirm(): Promise<void> {
+    const { disk } = this.#deps;
+    const { made } = disk.progress;
+    await this.#rounds.run();
+    if (disk.progress.heard > made) return;
+    throw new ZringError('STORAGE_UNAVAILABLE', 'the disk of this node takes no new mark now');
   }
 
   async #round(): Promise<void> {
     const { node, disk } = this.#deps;
     // Not even offered: a coordinator that has forgotten everything would take it.
     if (disk.refusal) throw refused(node, disk.refusal);
-    await this.#settle(await this.#acquire(await disk.next()));
+    const { pending } = disk;
+    await this.#say(await disk.next());
+    // That mark is older than this round, and so is a copy of the disk that may hold it.
+    if (pending) await this.#say(await disk.next());
+  }
+
+  async #say(chain: DiskChain): Promise<void> {
+    const { result, beforeMs } = await this.#acquire(chain);
+    if (result.ok) this.#deps.disk.hear(chain);
+    await this.#settle(result, beforeMs);
   }
 
   /** For an operator who is about to accept this disk: what is known by now. Errors: as `confirm`. */
   async probe(): Promise<void> {
     const { disk } = this.#deps;
     await this.#rounds.idle();
-    if (disk.refusal) await this.#settle(await this.#acquire(disk.current())).catch(passRefusals);
+    if (disk.refusal) await this.#say(disk.current()).catch(passRefusals);
   }
 
-  async #acquire(mark: DiskMark): Promise<{ readonly result: LeaseResult; readonly beforeMs: number }> {
+  async #acquire(chain: DiskChain): Promise<{ readonly result: LeaseResult; readonly beforeMs: number }> {
     const { coordinator, node, instance, clock, disk } = this.#deps;
     const ttlMs = this.#deps.ttlMs();
     const beforeMs = clock.monotonicMs();
-    const result = await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info(), mark);
+    const result = await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info(), chain);
     if (result.ok || !('holder' in result) || result.holder !== disk.former) return { result, beforeMs };
     // Our predecessor is dead: whoever runs this holds the storage root's lock. Anybody else is another machine.
     await coordinator.releaseLease(node, result.holder);
-    return { result: await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info(), mark), beforeMs };
+    return { result: await coordinator.acquireLease(node, instance, ttlMs, this.#deps.info(), chain), beforeMs };
   }
 
-  async #settle({ result, beforeMs }: { result: LeaseResult; beforeMs: number }): Promise<void> {
+  async #settle(result: LeaseResult, beforeMs: number): Promise<void> {
     const { node, logger, disk } = this.#deps;
     this.#asked = true;
     if (result.ok) {
@@ -141,7 +156,7 @@ export class NodeLease {
     const refusal = await disk.refuse(result.known);
     const error = refused(node, refusal);
     if (!before) {
-      logger.error({ node, known: refusal.known, disk: disk.current() }, error.message);
+      logger.error({ node, known: refusal.known, said: newestOf(disk.current()) }, error.message);
       this.#deps.onDiskRefused?.();
     }
     throw error;

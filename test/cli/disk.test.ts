@@ -6,7 +6,7 @@ import type { DiskReport } from '../../src/ownership/disk-acceptance.ts';
 const clean: DiskReport = { node: 'a', refused: null, reason: null, datasets: [], missing: [], unheard: [] };
 const old: DiskReport = {
   node: 'a',
-  refused: { why: 'went-back', known: { id: '0'.repeat(32), mark: 9 } },
+  refused: { why: 'went-back', known: { id: '0'.repeat(32), mark: '9-00000000000000ff' } },
   reason: 'the disk of node a is older than what it said',
   datasets: [
     { dataset: 'photos', role: 'owner', term: '3@a', recordTerm: '5@a', recordOwner: 'a', outcome: 'accepted' },

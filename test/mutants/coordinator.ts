@@ -10,7 +10,9 @@ const LEASE_LIFE = 'lease: held by one instance, renewed, shown, released';
 const COMPLETE = 'complete once every node of the map has reported, and then for good';
 const LOST_REPLY = 'a lost reply is told apart from a call never made';
 const LOST_WRITES = 'lost writes: a node that remembers more starts a new incarnation, once';
-const DISK = 'disk: a mark that is not above what was heard is refused, beyond the lease too';
+const DISK = 'disk: goes on from what was heard, and from nothing else, beyond the lease too';
+const DISK_FORGOTTEN =
+  'disk: a coordinator that went back takes the disk that has been heard since, and no image of then';
 
 const LUA = 'src/cluster/redis-scripts.ts';
 const STATE = 'src/cluster/coordinator-state.ts';
@@ -87,9 +89,16 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   ),
   lua(
     'redis-old-disk-accepted',
-    'I1: a disk that says less than was heard of it gets the lease',
-    'if id == ARGV[8] and (said < tonumber(mark) or (said == tonumber(mark) and by ~= ARGV[5])) then',
-    'if id == ARGV[8] and said < tonumber(mark) - 1000000 then',
+    'I1: an old image that has counted up gets the lease, and the right disk is refused ever after',
+    'or (id == ARGV[8] and kept < heard)',
+    "or (id == ARGV[8] and kept < tonumber(string.match(newest, '^%d+')))",
+    inRedis(DISK),
+  ),
+  lua(
+    'redis-two-processes-on-copies-of-one-disk',
+    'I1: another process that says the mark that was heard gets the lease',
+    'refused = not goes_on or (newest == mark and by ~= ARGV[5])',
+    'refused = not goes_on',
     inRedis(DISK),
   ),
   {
@@ -147,13 +156,29 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     'I4: a cursor of the life that was lost looks valid in the new one',
     'counter: seen.counter, complete: false, reported: []',
     'counter, complete: false, reported: []',
-    inMemory(LOST_WRITES),
+    { ...inMemory(LOST_WRITES), wholeFile: true },
   ),
   state(
     'state-old-disk-accepted',
-    'I1: a disk that says less than was heard of it gets the lease',
-    'return disk.mark < known.mark || (disk.mark === known.mark && instance !== known.instance);',
-    'return disk.mark < known.mark;',
+    'I1: another process that says the mark that was heard gets the lease',
+    'return goesOnFrom(known, disk) && (newestOf(disk) !== known.mark || instance === known.instance);',
+    'return goesOnFrom(known, disk);',
     inMemory(DISK),
   ),
+  {
+    name: 'marks-that-only-count',
+    breaks: 'I1: an old image that has counted up gets the lease, and the right disk is refused ever after',
+    file: 'src/cluster/disk-chain.ts',
+    find: 'return kept.id === id && numberOf(kept.mark) < numberOf(heard);',
+    replace: 'return kept.id === id && numberOf(kept.mark) < numberOf(offers.at(-1) ?? heard);',
+    caughtBy: [inMemory(DISK)],
+  },
+  {
+    name: 'a-coordinator-that-went-back-refuses-the-right-disk',
+    breaks: 'a failover that lost a renewal takes every node out of service',
+    file: 'src/cluster/disk-chain.ts',
+    find: 'return kept.id === id && numberOf(kept.mark) < numberOf(heard);',
+    replace: 'return false;',
+    caughtBy: [inMemory(DISK_FORGOTTEN)],
+  },
 ];

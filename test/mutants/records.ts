@@ -187,8 +187,8 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     name: 'the-mark-of-the-disk-stands-still',
     breaks: 'I1: an old image of a disk says the same as the disk of today',
     file: 'src/ownership/node-disk.ts',
-    find: "      await this.#disk.commit([{ key: 'disk/mark', value: String(mark) }]);\n      this.#flushed = Math.max(this.#flushed, mark);",
-    replace: '      await Promise.resolve(mark);',
+    find: '      await this.#disk.commit(chainChanges(this.#heard, offers));\n      this.#offers = offers;',
+    replace: '      await Promise.resolve(offers);',
     caughtBy: [
       oldDisk('what another node hears is known to be said: the mark stands at the coordinator before the answer'),
     ],

@@ -254,7 +254,7 @@ test('the lease', async () => {
 /** Brought there by what the coordinator answers and by the clock. */
 async function leaseThatIs(state: string, disk: string): Promise<NodeLease> {
   let nowMs = 0;
-  const mark = { id: 'x', mark: 1 };
+  const chain = { id: 'x', heard: '0', offers: ['1-0'] };
   const refusal = { current: null as unknown };
   const deps = {
     node: 'a',
@@ -264,8 +264,10 @@ async function leaseThatIs(state: string, disk: string): Promise<NodeLease> {
         return refusal.current;
       },
       former: null,
-      next: async () => mark,
-      current: () => mark,
+      pending: false,
+      next: async () => chain,
+      current: () => chain,
+      hear() {},
       refuse: async () => {},
     },
     coordinator: {
@@ -283,7 +285,7 @@ async function leaseThatIs(state: string, disk: string): Promise<NodeLease> {
   assert.equal(lease.state().taken, state === 'taken');
   if (state === 'running') assert.ok(lease.state().remainingMs > 0);
   if (state === 'run out') nowMs = 10_001;
-  if (disk === 'refused') refusal.current = { why: 'went-back', known: mark };
+  if (disk === 'refused') refusal.current = { why: 'went-back', known: { id: 'x', mark: '1-0' } };
   return lease;
 }
 

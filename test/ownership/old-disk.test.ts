@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { numberOf } from '../../src/cluster/disk-chain.ts';
 import { isZringError } from '../../src/common/errors.ts';
 import { TestCluster } from './cluster.ts';
 
@@ -350,11 +351,11 @@ async function createdAt(cluster: TestCluster, node: string): Promise<string> {
 
 test('what another node hears is known to be said: the mark stands at the coordinator before the answer', async (t) => {
   const cluster = await open(t, ['a', 'b']);
-  const heard = () => JSON.parse(cluster.memory.dump().get('disk/a') ?? '{}') as { mark: number };
-  const before = heard().mark;
+  const heard = () => numberOf((JSON.parse(cluster.memory.dump().get('disk/a') ?? '{}') as { mark: string }).mark);
+  const before = heard();
   const refuse = cluster.own('a').methods.calls['ownership.refuse'];
   assert.deepEqual(await refuse?.({ dataset: 'photos', id: '0'.repeat(32), n: 4 }, 'b'), { verdict: 'refused' });
-  assert.ok(heard().mark > before, 'whoever puts the disk back to before that word is recognised');
+  assert.ok(heard() > before, 'whoever puts the disk back to before that word is recognised');
   // Without the coordinator nobody could recognise it, so nothing is said.
   cluster.memory.setAvailable(false);
   await assert.rejects(Promise.resolve(refuse?.({ dataset: 'photos', id: '1'.repeat(32), n: 4 }, 'b')), (error) =>

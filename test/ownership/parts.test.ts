@@ -111,18 +111,27 @@ test('the lease counts from before the call, ends by itself, and tells a predece
     moves: [],
     startedMs: 0,
   };
-  let marks = 0;
-  const make = (instance: string, former: string | null) => {
-    const stored = new Map([['disk/mark', String(++marks)]]);
+  // One storage root, which knows of one process before.
+  const stored = new Map<string, string>();
+  const map: DurableMap = {
+    get: (key) => stored.get(key),
+    entries: () => [],
+    commit: async (changes) => {
+      for (const change of changes) {
+        const [key, value] = 'key' in change ? [change.key, change.value] : change;
+        if (value === null) stored.delete(key);
+        else stored.set(key, value);
+      }
+    },
+    close: async () => {},
+  };
+  let random = 0;
+  const hex = (bytes: number) => (bytes === 16 ? ID : `${++random}`.padStart(16, '0'));
+  const make = async (instance: string, former: string | null) => {
+    stored.delete('lease/instance');
     if (former !== null) stored.set('lease/instance', former);
-    const map: DurableMap = {
-      get: (key) => stored.get(key),
-      entries: () => [],
-      commit: async () => {},
-      close: async () => {},
-    };
-    // Another disk each time would be refused; here they differ in nothing but who used them.
-    const disk = new NodeDisk(map, SYSTEM_TIMERS, { hex: () => ID, fraction: () => 0 });
+    const disk = new NodeDisk(map, SYSTEM_TIMERS, { hex, fraction: () => 0 });
+    await disk.begin(instance);
     return new NodeLease({
       node: 'a',
       instance,
@@ -134,7 +143,7 @@ test('the lease counts from before the call, ends by itself, and tells a predece
       info: () => info,
     });
   };
-  const lease = make('one', null);
+  const lease = await make('one', null);
   assert.ok(!lease.mayServe(['a', 'b']));
   assert.ok(lease.mayServe(['a']), 'alone in the in-sync set: nobody else can own it');
   delayMs = 3_000;
@@ -147,10 +156,10 @@ test('the lease counts from before the call, ends by itself, and tells a predece
   await lease.renew();
   assert.equal(lease.state().taken, false);
   cluster.setAvailable(true);
-  const stranger = make('two', null);
+  const stranger = await make('two', null);
   await stranger.renew();
   assert.ok(stranger.state().taken && !stranger.mayServe(['a']));
-  const heir = make('three', 'one');
+  const heir = await make('three', 'one');
   await heir.renew();
   assert.equal(heir.state().taken, false);
   await heir.stop();

@@ -286,8 +286,10 @@ export class Nemesis {
 
   /** It was said, and heard, that there is something newer. */
   #isOlder(node: string, image: SimDisk): boolean {
-    const heard = this.#world.coordinator.content().get(`disk/${node}`);
-    return heard !== undefined && Number(image.map.get('disk/mark') ?? 0) < (JSON.parse(heard) as { mark: number }).mark;
+    const kept = this.#world.coordinator.content().get(`disk/${node}`);
+    if (kept === undefined) return false;
+    const said = [image.map.get('disk/heard') ?? '0', ...(image.map.get('disk/offers') ?? '').split(' ')];
+    return !said.includes((JSON.parse(kept) as { mark: string }).mark);
   }
 
   /** A node joins, if there is one; a node that holds nothing by the map's own check leaves. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
 import type { Coordinator, Hint, NodeInfo } from '../../../src/cluster/coordinator.ts';
+import { type DiskChain, OFFERS_MAX } from '../../../src/cluster/disk-chain.ts';
 import { type ClusterMap, stampOf } from '../../../src/cluster/map.ts';
 import type { OwnershipRecord, TaggedRecord } from '../../../src/cluster/record.ts';
 import { mixTag, NO_RECORDS } from '../../../src/cluster/record-digest.ts';
@@ -261,63 +262,100 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       assert.equal(results.filter((result) => result.ok).length, 1);
     });
 
-    test('disk: a mark that is not above what was heard is refused, beyond the lease too', async () => {
-      const said = (mark: number, id = DISK) => ({ id, mark });
-      const take = (instance: string, disk?: { id: string; mark: number }) =>
-        a.acquireLease('d1', instance, 60_000, infoOf(1), disk);
-      const known = (mark: number, id = DISK) => ({ ok: false, known: { id, mark } });
-      assert.deepEqual(await take('one', said(7)), { ok: true });
-      assert.deepEqual(await take('one', said(8)), { ok: true });
-      // The flush of the next mark failed; the same process may say the last one again, another may not.
-      assert.deepEqual(await take('one', said(8)), { ok: true });
-      assert.deepEqual(await take('one', said(7)), known(8));
-      assert.deepEqual(await take('two', said(8)), known(8));
-      const refused = await take('two', said(9));
-      assert.ok(!refused.ok && 'holder' in refused && refused.holder === 'one');
+    test('disk: goes on from what was heard, and from nothing else, beyond the lease too', async () => {
+      const take = (instance: string, disk?: DiskChain) => a.acquireLease('d1', instance, 60_000, infoOf(1), disk);
+      const known = (mark: string) => ({ ok: false, known: { id: DISK, mark } });
+      assert.deepEqual(await take('one', chain('0', '1')), { ok: true });
+      assert.deepEqual(await take('one', chain('1', '2')), { ok: true });
+      // The answer was lost, or the flush of the next mark failed: the same process says the last one again.
+      assert.deepEqual(await take('one', chain('1', '2')), { ok: true });
+      assert.deepEqual(await take('one', chain('2')), { ok: true });
+      // A copy of the disk of then says all that the disk said then, and another process does.
+      assert.deepEqual(await take('two', chain('1', '2')), known(marked('2')));
+      assert.deepEqual(await take('two', chain('2')), known(marked('2')));
+      const early = await take('two', chain('1', '2', '3'));
+      assert.ok(!early.ok && 'holder' in early && early.holder === 'one');
       await b.releaseLease('d1', 'one');
-      assert.deepEqual(await b.acquireLease('d1', 'two', 60_000, infoOf(1), said(8)), known(8));
+      assert.deepEqual(await b.acquireLease('d1', 'two', 60_000, infoOf(1), chain('1', '2')), known(marked('2')));
       assert.ok(!(await b.leases()).some((lease) => lease.node === 'd1'));
-      assert.deepEqual(await take('two', said(9)), { ok: true });
+      // Counting proves nothing: neither a higher number, nor the number itself, nor ever so many.
+      assert.deepEqual(await take('two', chain('0', '1', '3')), known(marked('2')));
+      assert.deepEqual(await take('two', chain('1', '2 of a copy', '3')), known(marked('2')));
+      const many = range(OFFERS_MAX).map((i) => `${i + 2} of an image`);
+      assert.deepEqual(await take('two', chain('1', ...many)), known(marked('2')));
+      // Said by a process before, heard without its knowing.
+      assert.deepEqual(await take('two', chain('1', '2', '3', '4')), { ok: true });
       // A release that says nothing of its disk changes nothing of what is known.
       assert.deepEqual(await take('two'), { ok: true });
       await b.releaseLease('d1', 'two');
-      assert.deepEqual(await take('three', said(9)), known(9));
-      assert.deepEqual(await take('three', said(1_000_000)), { ok: true });
-      assert.deepEqual(await take('three', said(999_999)), known(1_000_000));
+      assert.deepEqual(await take('three', chain('2', '3')), known(marked('4')));
+      assert.deepEqual(await take('three', chain('4', '1000004')), { ok: true });
+      assert.deepEqual(await take('three', chain('4', '1000003')), known(marked('1000004')));
+    });
+
+    test('disk: a coordinator that went back takes the disk that has been heard since, and no image of then', async () => {
+      const take = (instance: string, disk: DiskChain) => b.acquireLease('d6', instance, 60_000, infoOf(1), disk);
+      assert.deepEqual(await take('one', chain('4', '5')), { ok: true });
+      assert.deepEqual(await take('one', chain('5 of a copy', '6')), {
+        ok: false,
+        known: { id: DISK, mark: marked('5') },
+      });
+      assert.deepEqual(await take('one', chain('9', '10', '11')), { ok: true });
+      const behind = { ok: false, known: { id: DISK, mark: marked('11') } };
+      assert.deepEqual(await take('one', chain('4', '5', '6', '20')), behind);
+      assert.deepEqual(await take('one', { ...chain('12', '13'), id: OTHER }), {
+        ok: false,
+        known: { id: DISK, mark: marked('11') },
+      });
     });
 
     test('disk: another one is told from an old one; a lease that is held comes first', async () => {
-      const other = 'f'.repeat(32);
-      const take = (instance: string, disk: { id: string; mark: number }) =>
-        b.acquireLease('d2', instance, 60_000, infoOf(1), disk);
-      assert.deepEqual(await take('one', { id: DISK, mark: 5 }), { ok: true });
-      const held = await take('two', { id: other, mark: 50 });
+      const take = (instance: string, disk: DiskChain) => b.acquireLease('d2', instance, 60_000, infoOf(1), disk);
+      const another = { ...chain('49', '50 of another'), id: OTHER };
+      assert.deepEqual(await take('one', chain('4', '5')), { ok: true });
+      const held = await take('two', another);
       assert.ok(!held.ok && 'holder' in held && held.holder === 'one');
       await b.releaseLease('d2', 'one');
-      assert.deepEqual(await take('two', { id: other, mark: 50 }), { ok: false, known: { id: DISK, mark: 5 } });
-      assert.deepEqual(await take('one', { id: DISK, mark: 6 }), { ok: true });
+      assert.deepEqual(await take('two', another), { ok: false, known: { id: DISK, mark: marked('5') } });
+      assert.deepEqual(await take('one', chain('5', '6')), { ok: true });
     });
 
     test('disk: of 50 instances on one disk one is served', async () => {
       const results = await Promise.all(
-        range(50).map((i) =>
-          (i % 2 ? a : b).acquireLease('d3', `instance-${i}`, 60_000, infoOf(i), { id: DISK, mark: 1 }),
-        ),
+        range(50).map((i) => (i % 2 ? a : b).acquireLease('d3', `instance-${i}`, 60_000, infoOf(i), chain('0', '1'))),
       );
       assert.equal(results.filter((result) => result.ok).length, 1);
+    });
+
+    test('disk: what is no chain is refused, and changes nothing', async () => {
+      assert.deepEqual(await a.acquireLease('d7', 'one', 60_000, infoOf(1), chain('1', '2')), { ok: true });
+      const wrong: unknown[] = [
+        { ...chain('1', '2'), id: 'x' },
+        { id: DISK, heard: '1', offers: [] },
+        { id: DISK, heard: 'x', offers: [marked('2')] },
+        { id: DISK, heard: marked('1'), offers: ['2'] },
+        { id: DISK, heard: marked('1'), offers: [`${marked('2')} ${marked('3')}`] },
+        chain('1', ...range(OFFERS_MAX + 1).map((i) => `${i + 2}`)),
+        { id: DISK, mark: 3 },
+      ];
+      for (const disk of wrong) {
+        await assert.rejects(a.acquireLease('d7', 'one', 60_000, infoOf(1), disk as DiskChain), JSON.stringify(disk));
+      }
+      assert.deepEqual(await a.acquireLease('d7', 'one', 60_000, infoOf(1), chain('2', '3')), { ok: true });
     });
 
     test('disk: forgotten with the node, when it leaves the map', async () => {
       const epoch = (await a.readMap())?.epoch ?? 0;
       const before = (await a.readMap())?.nodes.map((node) => node.id) ?? [];
+      const another = { ...chain('0', '1'), id: OTHER };
       await a.commitMap(epoch, mapOf(epoch + 1, [...before, 'd4']));
-      assert.deepEqual(await a.acquireLease('d4', 'one', 60_000, infoOf(1), { id: DISK, mark: 5 }), { ok: true });
+      assert.deepEqual(await a.acquireLease('d4', 'one', 60_000, infoOf(1), chain('4', '5')), { ok: true });
       await a.releaseLease('d4', 'one');
       await a.commitMap(epoch + 1, mapOf(epoch + 2, [...before, 'd4']));
-      const stays = await a.acquireLease('d4', 'two', 60_000, infoOf(1), { id: 'f'.repeat(32), mark: 1 });
-      assert.deepEqual(stays, { ok: false, known: { id: DISK, mark: 5 } });
+      const stays = await a.acquireLease('d4', 'two', 60_000, infoOf(1), another);
+      assert.deepEqual(stays, { ok: false, known: { id: DISK, mark: marked('5') } });
       await a.commitMap(epoch + 2, mapOf(epoch + 3, before));
-      assert.deepEqual(await a.acquireLease('d4', 'two', 60_000, infoOf(1), { id: 'f'.repeat(32), mark: 1 }), {
+      assert.deepEqual(await a.acquireLease('d4', 'two', 60_000, infoOf(1), another), {
         ok: true,
       });
     });
@@ -394,7 +432,7 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
     test('while it is down every call fails as never made; all is there when it is back', async () => {
       const before = await a.changesSince(0, 10_000);
       const map = await a.readMap();
-      assert.ok((await a.acquireLease('d5', 'one', 60_000, infoOf(1), { id: DISK, mark: 3 })).ok);
+      assert.ok((await a.acquireLease('d5', 'one', 60_000, infoOf(1), chain('2', '3'))).ok);
       const lost = [availability(a, false), availability(b, false)];
       await harness.stop();
       await Promise.all(lost);
@@ -417,8 +455,8 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       await Promise.all(found);
       assert.deepEqual(await b.changesSince(0, 10_000), before);
       assert.deepEqual(await a.readMap(), map);
-      const old = await a.acquireLease('d5', 'two', 60_000, infoOf(1), { id: DISK, mark: 3 });
-      assert.deepEqual(old, { ok: false, known: { id: DISK, mark: 3 } });
+      const old = await a.acquireLease('d5', 'two', 60_000, infoOf(1), chain('2', '3'));
+      assert.deepEqual(old, { ok: false, known: { id: DISK, mark: marked('3') } });
       assert.equal((await a.casRecord('down', null, recordOf('down', 'a'))).ok, true);
     });
 
@@ -483,6 +521,18 @@ function digestOf(records: readonly TaggedRecord[]): string {
 }
 
 const DISK = '0123456789abcdef'.repeat(2);
+const OTHER = 'f'.repeat(32);
+
+/** `5` is a mark, `5 of a copy` another of the same number. `0` = none. */
+function marked(word: string): string {
+  const [number = '', ...random] = word.split(' ');
+  if (number === '0') return number;
+  return `${number}-${Buffer.from(random.join(' ').padEnd(8)).toString('hex').slice(-16)}`;
+}
+
+function chain(heard: string, ...offers: readonly string[]): DiskChain {
+  return { id: DISK, heard: marked(heard), offers: offers.map(marked) };
+}
 
 export function mapOf(epoch: number, ids: readonly string[]): ClusterMap {
   return {
