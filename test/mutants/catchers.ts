@@ -44,3 +44,4 @@ export const abort = of('test/routing/abort.test.ts');
 export const reports = of('test/ownership/report.test.ts');
 export const mapKeeper = of('test/ownership/map-keeper.test.ts');
 export const dirStream = of('test/dataset/dir-stream.test.ts');
+export const unknownOutcome = of('test/store/unknown-outcome.test.ts');

@@ -12,6 +12,8 @@ export interface Edit {
 /** Tests to run: one file, and of it one test by its exact name. */
 export interface Catcher {
   readonly file: string;
+  /** The test builds on those before it, so all of the file is run. */
+  readonly wholeFile?: true;
   /** The leaf of nested suites. It passes on the sound program and fails on the mutant. */
   readonly test: string;
   /** For instance the seed and the number of runs of a random search. */

@@ -43,8 +43,8 @@ function catchersOf({ caughtBy }: Mutant): readonly Catcher[] {
   return options.all ? caughtBy : caughtBy.slice(0, 1);
 }
 
-function commandOf({ file, env }: Catcher): string {
-  return JSON.stringify([file, env ?? {}]);
+function commandOf({ file, env, wholeFile }: Catcher): string {
+  return JSON.stringify([file, env ?? {}, wholeFile ?? false]);
 }
 
 /** Tasks on the workshops, each on one at a time. */

@@ -1,5 +1,16 @@
 // Mutants of the store and of the file below it: flushes, the guard, terms, sweeping, conditions, damage.
-import { blobs, durability, faults, listing, lmdb, multipart, objects, sweep, versionListing } from './catchers.ts';
+import {
+  blobs,
+  durability,
+  faults,
+  listing,
+  lmdb,
+  multipart,
+  objects,
+  sweep,
+  unknownOutcome,
+  versionListing,
+} from './catchers.ts';
 import type { Mutant } from './mutant.ts';
 
 const FLUSHED = 'an object is seen only after its body, its pages and the meta page that names them are flushed';
@@ -105,7 +116,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
         replace: '    guard();\n    return this.#database.transact((transaction) => {',
       },
     ],
-    caughtBy: [objects('stops those that wait for the commit when it closes')],
+    caughtBy: [objects('is asked when the commit is made, not when it was asked for')],
   },
   {
     name: 'a-missing-index-is-an-empty-store',
@@ -219,7 +230,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: 'src/store/store.ts',
     find: 'if (!this.#mayBeNamed(blob, error)) {',
     replace: 'if (error instanceof Error) {',
-    caughtBy: [faults('fdatasync:error=EIO:when=4')],
+    caughtBy: [unknownOutcome('an object that was committed after all keeps its body')],
   },
   // --- damage
   {
@@ -232,10 +243,10 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'map-an-unchecked-file',
-    breaks: 'a bad sector kills the process that maps the index',
+    breaks: 'a file that a crash or a bad sector has damaged is mapped, and kills the process or is believed',
     file: 'src/common/lmdb.ts',
-    find: '    if (!trusted) await readThrough(file, path);\n',
-    replace: '',
+    find: "const trusted = options.check === 'never' || (options.check !== 'always' && (await stoppedCleanly(path, meta)));",
+    replace: "const trusted = options.check !== 'always';",
     caughtBy: [faults('a sector that cannot be read is found before the file is mapped')],
   },
   {

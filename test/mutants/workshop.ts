@@ -65,10 +65,10 @@ export class Workshop {
     }
   }
 
-  /** Runs these tests of one file; `catchers` share file and environment. */
+  /** Runs these tests of one file; `catchers` share file, environment and `wholeFile`. */
   async run(catchers: readonly [Catcher, ...Catcher[]], limitMs: number): Promise<TestRun> {
-    const [{ file, env }] = catchers;
-    const names = [...new Set(catchers.map(({ test }) => test))];
+    const [{ file, env, wholeFile }] = catchers;
+    const names = wholeFile ? [] : [...new Set(catchers.map(({ test }) => test))];
     const patterns = names.map((name) => `--test-name-pattern=^${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`);
     const reporter = ['--test-reporter', join(this.#folder, 'test/mutants/reporter.mjs')];
     // A test of this command runs inside of node:test, whose children would speak its own protocol.

@@ -249,6 +249,19 @@ describe('the guard', () => {
     assert.deepEqual(await dataFiles(fixture.folder), []);
   });
 
+  it('is asked when the commit is made, not when it was asked for', async () => {
+    let closed = false;
+    await fixture.reopen({
+      guard: () => {
+        if (closed) throw new ZringError('DATASET_BUSY', 'the gate is closed');
+      },
+    });
+    const pending = [fixture.store.createUpload('k', {}), fixture.store.setDocument('settings', 1)];
+    closed = true;
+    for (const change of pending) await assert.rejects(change, { code: 'DATASET_BUSY' });
+    assert.equal(fixture.store.stats().sequence, 0);
+  });
+
   it('stops those that wait for the commit when it closes', async () => {
     let left = 10;
     await fixture.reopen({
