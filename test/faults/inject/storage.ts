@@ -8,7 +8,7 @@ import type { Fault } from '../plan.ts';
 import { fired, type Injection, type InjectionContext, missed, PATIENCE_MS, READY_MS } from './injection.ts';
 
 /** How long a node may go on whose storage died and came back under it. */
-const SURVIVOR_ENDS_MS = 3_000;
+const SURVIVOR_ENDS_MS = 10_000;
 
 type StorageFault = Extract<Fault, { kind: 'power-cut' | 'disk-full' | 'dataset-readonly' | 'pool-hang' | 'old-disk' }>;
 
