@@ -15,7 +15,7 @@ export interface ZfsCommands {
    * was reported done, and tells nobody when.
    */
   zfsPatiently(args: readonly string[], subject: string): Promise<string>;
-  tryZfsPatiently(args: readonly string[]): Promise<CommandResult>;
+  tryZfsPatiently(args: readonly string[], patienceMs?: number): Promise<CommandResult>;
   zpool(args: readonly string[], subject: string, timeoutMs?: number): Promise<string>;
   get(target: string, properties: string, options?: { depth?: number; localOnly?: boolean }): Promise<PropertyTable>;
   /** null when there is no such dataset or snapshot. */
@@ -43,11 +43,11 @@ export function createZfsCommands(runner: CommandRunner, timeoutMs: number, sets
       if (code === 0) return stdout;
       throw zfsError(`zfs ${args[0]}`, stderr || stdout, subject);
     },
-    async tryZfsPatiently(args) {
-      const untilMs = performance.now() + BUSY_PATIENCE_MS;
+    async tryZfsPatiently(args, patienceMs = BUSY_PATIENCE_MS) {
+      const untilMs = performance.now() + patienceMs;
       for (;;) {
         const result = await commands.tryZfs(args);
-        const busy = result.code !== 0 && /dataset is busy|Device or resource busy/.test(result.stderr);
+        const busy = result.code !== 0 && /(dataset|target) is busy|Device or resource busy/.test(result.stderr);
         if (!busy || performance.now() > untilMs) return result;
         await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
       }

@@ -62,6 +62,9 @@ export function infoOf(found: Found): DatasetInfo {
   };
 }
 
+/** Whoever asks for an unmount has closed everything. */
+const UNMOUNT_PATIENCE_MS = 500;
+
 export class ZfsDatasets {
   readonly root: string;
   readonly #commands: ZfsCommands;
@@ -122,7 +125,8 @@ export class ZfsDatasets {
   }
 
   async unmount(full: string): Promise<void> {
-    const { code, stderr } = await this.#commands.tryZfs(['unmount', full]);
+    // A child that another spawn is just making holds our descriptors until its exec; a file that is open stays open.
+    const { code, stderr } = await this.#commands.tryZfsPatiently(['unmount', full], UNMOUNT_PATIENCE_MS);
     if (code !== 0 && !/not currently mounted/.test(stderr)) throw zfsError('zfs unmount', stderr, full);
   }
 
