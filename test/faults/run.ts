@@ -36,6 +36,7 @@ export interface RunOptions extends PlanOptions {
 }
 
 const SETTLE_MS = 120_000;
+const FINAL_READS_MS = 180_000;
 /** The janitor's round, and what its retention keeps. */
 const CLEAN_MS = 90_000;
 const DUMP_EVERY_MS = 4_000;
@@ -169,7 +170,7 @@ async function runOnce(options: RunOptions): Promise<RunResult> {
     loadEnded.abort();
     await counting;
     await workload.stop();
-    await finalReads(clientOptions);
+    await finalReads({ ...clientOptions, patienceMs: options.patienceMs ?? FINAL_READS_MS });
     leftovers = await untilClean(lab, options.patienceMs ?? CLEAN_MS);
   } catch (failure) {
     error = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
