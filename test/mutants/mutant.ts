@@ -26,7 +26,7 @@ export interface Mutant extends Edit {
   readonly breaks: string;
   /** Where one rule is kept in two places on purpose, the fault needs both edits. */
   readonly also?: readonly Edit[];
-  /** The first one has to catch it. Those behind it are known to catch it too; `--all` runs them and says so. */
+  /** The first one has to catch it. Those behind it were seen to catch it too; `--all` runs them. */
   readonly caughtBy: readonly [Catcher, ...Catcher[]];
   /** The program stands still; running out of time counts as caught. */
   readonly hangs?: true;

@@ -75,7 +75,6 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
       transitions(
         'what does not open: promised, deleting, deposed, of a buried id, another dataset in the record, not an owner',
       ),
-      explorer(WALKS),
     ],
   },
   {
@@ -110,7 +109,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/owner-transitions.ts',
     find: "    { do: 'persist', copy: { ...copy, promise } },",
     replace: "    ...answer(phase.request, promise),\n    { do: 'persist', copy: { ...copy, promise } },",
-    caughtBy: [transitions(DRAIN), explorer(WALKS)],
+    caughtBy: [transitions(DRAIN)],
   },
   {
     name: 'silence-means-refused',
@@ -127,7 +126,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     file: 'src/ownership/owner-transitions.ts',
     find: "if (event.verdict === 'refused') return reclaim(",
     replace: "if (event.verdict !== 'taken') return reclaim(",
-    caughtBy: [promises(WAITING), explorer(WALKS)],
+    caughtBy: [promises(WAITING)],
   },
   {
     name: 'anybody-may-refuse',
@@ -227,7 +226,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     { do: 'reload' },
     warn(failure),`,
     replace: '    { ...state, phase: IDLE },\n    warn(failure),',
-    caughtBy: [transitions('a failed property write is read back before anything else happens'), explorer(WALKS)],
+    caughtBy: [transitions('a failed property write is read back before anything else happens')],
   },
   // --- the gate
   {
