@@ -107,7 +107,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     file: 'src/cluster/redis-coordinator.ts',
     find: "return new ZringError('COORDINATOR_OUTCOME_UNKNOWN', `${name}: the reply was lost: ${cause.message}`, { cause });",
     replace: 'return unavailable(name, cause.message, cause);',
-    caughtBy: [inRedis(LOST_REPLY)],
+    caughtBy: [{ ...inRedis(LOST_REPLY), wholeFile: true }],
   },
   state(
     'state-set-in-place-of-compare-and-set',

@@ -43,8 +43,9 @@ function catchersOf({ caughtBy }: Mutant): readonly Catcher[] {
   return options.all ? caughtBy : caughtBy.slice(0, 1);
 }
 
-function commandOf({ file, env, wholeFile }: Catcher): string {
-  return JSON.stringify([file, env ?? {}, wholeFile ?? false]);
+/** Each test alone, as it is run on a mutant: one that needs those before it would fail there for its own reasons. */
+function commandOf({ file, test, env, wholeFile }: Catcher): string {
+  return JSON.stringify([file, wholeFile ? null : test, env ?? {}]);
 }
 
 /** Tasks on the workshops, each on one at a time. */

@@ -10,6 +10,8 @@ import { applyEdit, type Catcher, editsOf, type Mutant } from './mutant.ts';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What tests read. */
 const COPIED = ['src', 'test', 'config', 'docs', 'package.json', 'tsconfig.json'];
+/** A test that has failed may leave what keeps its process alive; nobody waits for that. */
+const FAILED_MS = 5_000;
 /** Between asking a run that took too long to end, and killing it. */
 const TERM_MS = 3_000;
 
@@ -83,8 +85,11 @@ export class Workshop {
       detached: true,
     });
     let [out, said, timedOut] = ['', '', false];
+    let failed: NodeJS.Timeout | undefined;
     child.stdout.on('data', (chunk) => {
       out += chunk;
+      if (failed || wholeFile || !outcomesIn(out).some(({ verdict }) => verdict === 'fail')) return;
+      failed = setTimeout(end, FAILED_MS);
     });
     child.stderr.on('data', (chunk) => {
       said = `${said}${chunk}`.slice(-2_000);
@@ -96,15 +101,19 @@ export class Workshop {
         // Gone already.
       }
     };
-    const limit = setTimeout(() => {
-      timedOut = true;
+    const end = () => {
       signal('SIGTERM');
       setTimeout(signal, TERM_MS, 'SIGKILL').unref();
+    };
+    const limit = setTimeout(() => {
+      timedOut = true;
+      end();
     }, limitMs);
     const interrupted = () => signal('SIGKILL');
     process.once('exit', interrupted);
     await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
     clearTimeout(limit);
+    clearTimeout(failed);
     process.off('exit', interrupted);
     // What a run left behind in its group has no business any more.
     signal('SIGKILL');
@@ -113,7 +122,8 @@ export class Workshop {
 }
 
 function outcomesIn(out: string): Outcome[] {
-  return out
+  const whole = out.slice(0, out.lastIndexOf('\n') + 1);
+  return whole
     .split('\n')
     .filter((line) => line.startsWith('{"verdict":'))
     .map((line) => JSON.parse(line) as Outcome);
