@@ -129,6 +129,7 @@ export class LocalAccess implements DatasetAccess {
       if (!background) this.#used(runner);
       else if (unused !== null) runner.lastUsedMs = unused;
       await admitted(runner, held, mode);
+      void runner.place.look(runner);
       return held;
     }
   }
@@ -169,7 +170,11 @@ export class LocalAccess implements DatasetAccess {
       const verdict = runner.verdict;
       if (verdict.kind === 'open' && runner.store) break;
       if (verdict.kind === 'shut') throw this.#refusal(runner.dataset, verdict.reason);
-      if (verdict.kind === 'wait' && verdict.open) runner.dispatch({ on: 'open' });
+      if (verdict.kind === 'wait' && verdict.open) {
+        const refusal = runner.place.refusal(runner.dataset);
+        if (refusal) throw refusal;
+        runner.dispatch({ on: 'open' });
+      }
       // Promised to a node that is silent: nothing will change soon, so nobody waits for it (I3).
       const silentMs = runner.state.copy?.promise ? clock.monotonicMs() - runner.state.contactMs : 0;
       if (silentMs > limits.machine.promiseSilenceMs) throw this.#waitedInVain(runner);

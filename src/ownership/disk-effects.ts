@@ -33,7 +33,7 @@ export async function runDiskEffect(runner: DatasetRunner, effect: Effect): Prom
       );
     case 'open-store':
       return attempt(
-        () => openStore(runner, effect),
+        () => openNoting(runner, effect),
         (failure) => ({ on: 'store-failed', failure }),
       );
     case 'close-store':
@@ -102,6 +102,17 @@ async function createCopy(runner: DatasetRunner, copy: Copy, request: string): P
   return { on: 'copy-created', copy };
 }
 
+async function openNoting(runner: DatasetRunner, effect: Effect & { do: 'open-store' }): Promise<Event> {
+  try {
+    const opened = await openStore(runner, effect);
+    runner.place.opened();
+    return opened;
+  } catch (error) {
+    runner.place.openingFailed(error);
+    throw error;
+  }
+}
+
 async function openStore(runner: DatasetRunner, effect: Effect & { do: 'open-store' }): Promise<Event> {
   const { driver, clock, logger, timers } = runner.deps;
   const { dataset } = runner;
@@ -137,7 +148,8 @@ async function closeStore(runner: DatasetRunner): Promise<Event> {
   const { driver, logger } = runner.deps;
   try {
     await takeStore(runner)?.close();
-    await driver.close(runner.dataset);
+    // One that changed beneath its store is left as it is: opening it again mends what is to be mended.
+    if (runner.place.fault === null) await driver.close(runner.dataset);
   } catch (error) {
     // Still mounted; that harms nothing but an unmount, which is tried again when it matters.
     logger.warn({ err: error, dataset: runner.dataset }, 'the dataset could not be closed');

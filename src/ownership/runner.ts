@@ -22,6 +22,7 @@ import type { OwnershipLimits } from './limits.ts';
 import { Fields, failureOf, METHODS, readPromise } from './peer-messages.ts';
 import type { Puller } from './pull.ts';
 import type { Answer, Copy, CopyState, Effect, Event, StepObserver } from './state.ts';
+import { StorePlace } from './store-place.ts';
 import { recover, step } from './transitions.ts';
 
 /** How stores are made and opened; the real one is src/store/store.ts. */
@@ -84,11 +85,13 @@ export class DatasetRunner {
   accepting = false;
   /** Of the open store. */
   storage: DatasetStorage | null = null;
+  readonly place: StorePlace;
 
   constructor(deps: RunnerDeps, dataset: string, copy: Copy | null) {
     this.deps = deps;
     this.dataset = dataset;
     this.gate = new Gate(deps.clock, deps.timers);
+    this.place = new StorePlace(deps.clock);
     const entry = deps.catalog.entry(dataset);
     this.#state = recover(deps.self, dataset, copy, deps.fences.of([copy?.id, entry?.record.id]), {
       record: entry?.record ?? null,

@@ -25,6 +25,8 @@ export interface CopyStatus {
   readonly gate: 'open' | 'wait' | 'shut';
   readonly requestsInside: number;
   readonly promisedTo: string | null;
+  /** Of its dataset on this storage: why it cannot be opened, or used as it is open. */
+  readonly fault: string | null;
   readonly priorSinceMs: number | null;
 }
 
@@ -80,6 +82,7 @@ export function copyStatus(runner: DatasetRunner): CopyStatus | null {
     gate: runner.verdict.kind,
     requestsInside: runner.gate.inside,
     promisedTo: copy.promise?.to ?? null,
+    fault: runner.place.fault,
     priorSinceMs: copy.priorSinceMs,
   };
 }

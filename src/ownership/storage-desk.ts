@@ -37,6 +37,7 @@ export async function pollStorage(watch: StorageWatch, runners: Iterable<Dataset
   await watch.poll();
   for (const runner of [...runners]) {
     if (watch.silence !== null) return;
+    if (runner.store) await runner.place.look(runner);
     if (runner.store) await runner.storage?.poll();
   }
 }

@@ -100,7 +100,6 @@ export class LocalStore implements Store {
   readonly readonly: boolean;
   readonly term: Term | null;
   readonly #index: StoreIndex;
-  readonly #identity: string | null;
   readonly #ids: IdSource;
   readonly #sweeper: Sweeper;
   readonly #multipart: Multipart;
@@ -115,13 +114,13 @@ export class LocalStore implements Store {
   /** Use openStore. */
   constructor(folder: string, index: StoreIndex, options: OpenStoreOptions, identity: string | null) {
     this.path = folder;
-    this.#identity = identity;
     this.id = index.format.id;
     this.readonly = options.readonly ?? false;
     this.term = this.readonly ? index.state().term : (options.term ?? null);
     this.#index = index;
     this.#ids = new IdSource(index.opening.opening);
-    this.#sweeper = new Sweeper(folder, index, this.#ids);
+    const isInPlace = async () => identity !== null && (await identityOf(folder)) === identity;
+    this.#sweeper = new Sweeper(folder, index, this.#ids, isInPlace);
     this.#multipart = new Multipart(index);
     this.#documents = new Documents(index, !this.readonly);
     this.#blobOwner = {
@@ -138,7 +137,7 @@ export class LocalStore implements Store {
       pin: (id) => this.#sweeper.pin(id),
       unpin: (id) => this.#sweeper.unpin(id),
       knows: (id) => index.get('blobs', idBytes(id)) !== undefined,
-      isInPlace: async () => this.#identity !== null && (await identityOf(folder)) === this.#identity,
+      isInPlace,
       readerDone: (reader) => this.#readers.delete(reader),
     };
     if (!this.readonly) this.#sweeper.start(!index.inherited.clean);

@@ -10,6 +10,7 @@
 // kept for a moment, and while it is being read, for readers that looked its object up just before.
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ZringError } from '../common/errors.ts';
 import { isErrno, storageError } from '../common/storage-errors.ts';
 import { dataPath, fanOutFolders, type IdSource, idBytes, isId } from './ids.ts';
 import type { StoreIndex } from './index.ts';
@@ -22,6 +23,7 @@ export class Sweeper {
   readonly #folder: string;
   readonly #index: StoreIndex;
   readonly #ids: IdSource;
+  readonly #isInPlace: () => Promise<boolean>;
   /** Dropped by commits, by id: earliest time (performance.now) to delete. */
   readonly #dropped = new Map<string, number>();
   readonly #discarded = new Set<string>();
@@ -37,8 +39,10 @@ export class Sweeper {
   #stopped = false;
   #failed = false;
 
-  constructor(folder: string, index: StoreIndex, ids: IdSource) {
+  /** @param isInPlace The folder is still that of the index: what it lacks is not there. */
+  constructor(folder: string, index: StoreIndex, ids: IdSource, isInPlace: () => Promise<boolean>) {
     this.#folder = folder;
+    this.#isInPlace = isInPlace;
     this.#index = index;
     this.#ids = ids;
   }
@@ -156,6 +160,7 @@ export class Sweeper {
   async #sweepBatch(): Promise<void> {
     const ids = this.#next();
     await Promise.all(ids.map((id) => this.#unlink(dataPath(id))));
+    await this.#requireInPlace();
     const rows = ids.filter((id) => this.#dropped.has(id)).map(idBytes);
     if (rows.length > 0) {
       await this.#index.maintain((transaction) => {
@@ -190,7 +195,14 @@ export class Sweeper {
       }
       if (this.#stopped || this.#failed) return;
     }
+    await this.#requireInPlace();
     this.#leftoversDone = true;
+  }
+
+  /** Below an absent mount nothing is there: files that are would lose the rows by which they are found. */
+  async #requireInPlace(): Promise<void> {
+    if (await this.#isInPlace()) return;
+    throw new ZringError('MOUNT_INVALID', `${this.#folder} is not mounted any more`, { subject: this.#folder });
   }
 
   async #workUnpaused(act: () => Promise<void>): Promise<void> {

@@ -290,7 +290,7 @@ export interface Store {
   copyIndex(path: string): Promise<void>;
   pauseSweep(): Promise<() => void>;
   /** Why what is open is not the dataset as it is mounted now, and may be written; null while it is. Asks the disk. */
-  misplaced(): Promise<string | null>;
+  misplaced?(): Promise<string | null>;
   /** Waits for commits in flight, flushes, unmaps. Idempotent. */
   close(): Promise<void>;
 }
