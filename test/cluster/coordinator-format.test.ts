@@ -61,6 +61,43 @@ test('version 1 in Redis', { skip: (await hasRedis()) ? false : 'needs redis-ser
   await readsVersionOne(coordinator);
 });
 
+/** Marks of disks were bare numbers; they are taken over by whoever goes on from them. */
+async function takesOverNumbers(coordinator: Coordinator): Promise<void> {
+  const id = '0123456789abcdef'.repeat(2);
+  const info = JSON.parse(golden.info);
+  const take = (heard: string, ...offers: string[]) =>
+    coordinator.acquireLease('b', 'instance-2', 1000, info, { id, heard, offers });
+  const [next, later] = ['8-0000000000000001', '9-0000000000000002'];
+  assert.deepEqual(await take('6', '7-0000000000000001', next), { ok: false, known: { id, mark: '7' } });
+  assert.deepEqual(await take('7', next), { ok: true });
+  assert.deepEqual(await take('7', '8-0000000000000003'), { ok: false, known: { id, mark: next } });
+  assert.deepEqual(await take(next, later), { ok: true });
+}
+
+test('numbers as marks in Redis', { skip: (await hasRedis()) ? false : 'needs redis-server' }, async (t) => {
+  const server = await startRedis();
+  t.after(() => server.close());
+  await server.command('HSET', '{zring:lab}:disks', 'b', `${'0123456789abcdef'.repeat(2)} 7 instance-1`);
+  const coordinator = await openRedisCoordinator(server.url, { cluster: 'lab', logger: silentLogger() });
+  t.after(() => coordinator.close());
+  await takesOverNumbers(coordinator);
+});
+
+test('numbers as marks on disk', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'zring-format-'));
+  t.after(() => rm(root, { recursive: true, force: true }));
+  const before = await openEmbeddedCoordinator(root, embeddedOptions);
+  await before.state();
+  await before.close();
+  const disk = await openDurableMap(join(root, HOST_FILES.state));
+  const stored = { id: '0123456789abcdef'.repeat(2), mark: 7, instance: 'instance-1' };
+  await disk.commit([{ key: 'disk/b', value: JSON.stringify(stored) }]);
+  await disk.close();
+  const coordinator = await openEmbeddedCoordinator(root, embeddedOptions);
+  t.after(() => coordinator.close());
+  await takesOverNumbers(coordinator);
+});
+
 test('version 1 on disk', async (t) => {
   const root = await mkdtemp(join(tmpdir(), 'zring-format-'));
   t.after(() => rm(root, { recursive: true, force: true }));

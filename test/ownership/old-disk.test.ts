@@ -4,46 +4,11 @@
 import assert from 'node:assert/strict';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { numberOf } from '../../src/cluster/disk-chain.ts';
 import { isZringError } from '../../src/common/errors.ts';
-import { TestCluster } from './cluster.ts';
-
-async function open(t: TestContext, members: string[]): Promise<TestCluster> {
-  const cluster = await TestCluster.start(members);
-  t.after(() => cluster.stop());
-  return cluster;
-}
-
-/** The node's disk as it is now; the node goes on after it, at a new term, or (`live`) at the one that it is at. */
-async function keepDisk(cluster: TestCluster, node: string, { live = false } = {}): Promise<() => Promise<void>> {
-  const folder = join(cluster.root, node);
-  const copy = `${folder}-copy-${Math.random()}`;
-  if (!live) await cluster.kill(node);
-  await cp(folder, copy, { recursive: true });
-  if (!live) await cluster.startNode(node);
-  await cluster.rounds(2);
-  return async () => {
-    if (cluster.node(node).up) await cluster.kill(node);
-    await expireLease(cluster, node);
-    await rm(folder, { recursive: true });
-    await cp(copy, folder, { recursive: true });
-  };
-}
-
-/** What time would do to the lease of a process that is no more. */
-async function expireLease(cluster: TestCluster, node: string): Promise<void> {
-  const coordinator = cluster.memory.connect();
-  for (const lease of await coordinator.leases()) {
-    if (lease.node === node) await coordinator.releaseLease(node, lease.instance);
-  }
-  await coordinator.close();
-}
-
-/** As a release before there were marks would have left the coordinator. */
-function forgetMarks(cluster: TestCluster): void {
-  cluster.memory.restore(new Map([...cluster.memory.dump()].filter(([key]) => !key.startsWith('disk/'))));
-}
+import type { TestCluster } from './cluster.ts';
+import { expireLease, forgetMarks, keepDisk, open } from './old-disk.ts';
 
 const unavailable = (error: unknown) => isZringError(error, 'DATASET_UNAVAILABLE');
 
