@@ -381,6 +381,8 @@ export class DatasetRunner {
     const { peers, limits, puller } = this.deps;
     puller.showPhase(this.dataset, 'draining');
     try {
+      // Nothing is promised to a process whose node id is another's by now, or to a disk that is not the node's.
+      await this.deps.confirm();
       const answer = await peers.call(
         to,
         METHODS.drain,
