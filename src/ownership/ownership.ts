@@ -308,7 +308,7 @@ class OwnershipNode implements Ownership {
       memory: this.#memory,
       runners: this.#runners.values(),
     });
-    for (const dataset of plan.cancel) this.#runners.get(dataset)?.dispatch({ on: 'cancel-pull' });
+    for (const dataset of plan.cancel) this.#runner(dataset).dispatch({ on: 'cancel-pull' });
     for (const dataset of plan.start) this.#runner(dataset).dispatch({ on: 'pull' });
     this.#deps.metrics?.movesInFlight.set(plan.running);
   }

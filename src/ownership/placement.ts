@@ -51,7 +51,7 @@ export class Placement {
     return this.#rest === null;
   }
 
-  /** Live records of datasets that should be here and are not, as far as it was looked at. */
+  /** Live records of datasets that should be here, or were claimed for here, and are not, as far as it was looked at. */
   *away(): Iterable<OwnershipRecord> {
     const { entries } = this.#deps.catalog.catalog;
     for (const dataset of this.#away) {
@@ -68,6 +68,7 @@ export class Placement {
 
   #isAway(record: OwnershipRecord): boolean {
     const { self, map } = this.#deps;
-    return record.phase !== 'deleted' && record.owner !== self && map.home(record.dataset, record) === self;
+    if (record.phase === 'deleted' || record.owner === self) return false;
+    return record.target === self || map.home(record.dataset, record) === self;
   }
 }

@@ -382,7 +382,9 @@ function tickPrepared(state: CopyState): Step {
 
 /** Not the home any more, or stopping: until the owner is asked to drain, a pull may simply end. */
 function cancel(state: CopyState): Step {
-  const { phase } = state;
+  const { phase, copy } = state;
+  // Claimed by a process before this one.
+  if (phase.at === 'idle' && (!copy || copy.role === 'receiving' || copy.role === 'prior')) return unclaim(state, []);
   if (phase.at !== 'copying' && !(phase.at === 'asking' && phase.waiting)) return stay(state);
   const effects: Effect[] = phase.at === 'copying' ? [{ do: 'cancel-pull', run: phase.run }] : [];
   return unclaim({ ...state, phase: IDLE }, effects);

@@ -33,12 +33,15 @@ export function planPulls(facts: PullFacts): PullPlan {
   const wanted: { dataset: string; rank: number }[] = [];
   for (const record of facts.records) {
     const { dataset } = record;
-    const isHome = facts.home(record) === self;
-    if (running.has(dataset)) {
-      if (!isHome) cancel.push(dataset);
+    // Its owner was asked to drain and may have promised: that is seen through, and whoever is the home pulls from here.
+    const isAsked = record.target === self && record.phase === 'draining';
+    const isOurs = facts.home(record) === self || isAsked;
+    if (!isOurs) {
+      // Also what a process before this one has claimed: a claim that nobody takes back holds this node in the map.
+      if (running.has(dataset) || record.target === self) cancel.push(dataset);
       continue;
     }
-    if (record.owner === self || !isHome || facts.notBeforeMs(dataset) > facts.nowMs) continue;
+    if (running.has(dataset) || record.owner === self || facts.notBeforeMs(dataset) > facts.nowMs) continue;
     const rank = rankOf(record, facts);
     if (rank !== null) wanted.push({ dataset, rank });
   }

@@ -4,6 +4,7 @@ import { copyOf, ID, PROMISE, recordOf, type Start, term, wrote } from '../words
 
 const prior = copyOf({ role: 'prior', term: term(2, 'b'), priorSinceMs: 1 });
 const received = copyOf({ role: 'receiving' });
+const claimed = recordOf({ phase: 'copying', target: 'b' });
 const draining = recordOf({ phase: 'draining', target: 'b' });
 const asked: readonly Event[] = [{ on: 'pull' }, { on: 'pulled', run: 1, copy: prior }];
 const busy: Event = { on: 'drain-refused', failure: { code: 'DATASET_BUSY', message: '' } };
@@ -16,7 +17,7 @@ const failed: Event & { on: 'pull-failed' } = {
 const tries = (copy: Copy): readonly Event[] =>
   Array.from({ length: MACHINE_LIMITS.finalTriesMax }, () => [{ ...failed, copy }, { on: 'tick' } as const]).flat();
 const answered: Event = { on: 'drain-answered', promise: PROMISE };
-const elsewhere: Event = {
+const elsewhere: Event & { on: 'record' } = {
   on: 'record',
   record: recordOf({ owner: 'c', term: term(9, 'c') }),
   tag: 'x',
@@ -49,6 +50,16 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
     [{ on: 'pull' }, { on: 'pulled', run: 1, copy: received }, answered],
   ],
   [back, [...asked, ...Array.from({ length: 5 }, () => [busy, { on: 'tick' } as const]).flat()]],
+  // The coordinator forgot that it was announced.
+  ...[prior, received].map((copy): readonly [Start, readonly Event[]] => [
+    { ...back, copy },
+    [{ on: 'pull' }, { on: 'pulled', run: 1, copy }, busy, { ...elsewhere, record: claimed }, { on: 'tick' }],
+  ]),
+  // Claimed by the process before; not the home any more.
+  ...[null, prior, received].map((copy): readonly [Start, readonly Event[]] => [
+    { self: 'b', copy, record: claimed },
+    [{ on: 'cancel-pull' }],
+  ]),
   [back, [...asked, busy, elsewhere, { on: 'tick' }]],
   [back, [...asked, answered, ...tries(prior)]],
   [
