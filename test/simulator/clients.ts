@@ -1,6 +1,6 @@
 // Simulated clients: each does one thing after the other through any node, checks what it is answered against the truth,
 // and gives up waiting after a while. One client makes and removes a bucket; several write and read in it.
-import type { Answer, Request } from './node.ts';
+import type { Answer, Request, SimNode } from './node.ts';
 import { BucketTruth } from './truth.ts';
 import type { World } from './world.ts';
 
@@ -55,10 +55,9 @@ export class Clients {
   }
 
   /** Null: no answer in time, so nobody knows what happened. */
-  async ask(request: Request, entry = this.#entry()): Promise<Answer | null> {
+  async ask(request: Request, node = this.#entry()): Promise<Answer | null> {
     const { scheduler } = this.#world;
     this.#world.count(`asked ${request.kind}`);
-    const node = this.#world.node(entry);
     const answer = await new Promise<Answer | null>((resolve, reject) => {
       const callOff = scheduler.after(PATIENCE_MS, () => resolve(null));
       scheduler.after(1, () => {
@@ -83,19 +82,26 @@ export class Clients {
   }
 
   /** Mostly one that listens, as behind a load balancer. */
-  #entry(): string {
+  #entry(): SimNode {
     const { random } = this.#world;
     const members = this.#world.memberNodes();
+    const { twin } = this.#world;
+    if (twin?.ready && random.chance(0.1)) return twin;
     const ready = members.filter((node) => node.ready);
-    return random.pick(random.chance(0.9) && ready.length > 0 ? ready : members)?.id ?? '';
+    const picked = random.pick(random.chance(0.9) && ready.length > 0 ? ready : members);
+    if (!picked) throw new Error('a cluster of nobody');
+    return picked;
   }
 
   async #makeOrRemove(bucket: BucketTruth, removing: boolean): Promise<void> {
     const { random, scheduler } = this.#world;
     if (this.#frozen || (bucket.existsSince !== null && !(removing && random.chance(0.15)))) return;
-    if (bucket.existsSince !== null) {
+    const sure = bucket.existsSince !== null;
+    if (sure) {
       bucket.change();
       const answer = await this.ask({ kind: 'remove', bucket: bucket.name });
+      const id = this.#ids.get(bucket.name);
+      if (answer?.kind === 'removed' && sure && id !== undefined) this.#world.truth.bury(id, null);
       if (answer?.kind === 'removed' || answer?.kind === 'absent') bucket.changed('gone', scheduler.steps);
       else if (answer?.kind === 'not-empty' || (answer?.kind === 'unavailable' && answer.certain))
         bucket.changed('exists', scheduler.steps);
@@ -169,12 +175,12 @@ export class Clients {
     for (const bucket of this.buckets) {
       for (const node of this.#world.memberNodes()) {
         let from = scheduler.steps;
-        let answer = await this.ask({ kind: 'list', bucket: bucket.name }, node.id);
+        let answer = await this.ask({ kind: 'list', bucket: bucket.name }, node);
         for (let tries = 0; tries < LAST_TRIES && (answer === null || answer.kind === 'unavailable'); tries++) {
           // It may be on a move that this reading itself has begun.
           await scheduler.pause(2_000);
           from = scheduler.steps;
-          answer = await this.ask({ kind: 'list', bucket: bucket.name }, node.id);
+          answer = await this.ask({ kind: 'list', bucket: bucket.name }, node);
         }
         if (answer?.kind === 'keys') {
           if (bucket.goneSince !== null) truth.fail(`I3: ${bucket.name} is gone, and ${node.id} lists it`);

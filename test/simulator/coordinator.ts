@@ -4,6 +4,7 @@
 import type { Coordinator, Hint } from '../../src/cluster/coordinator.ts';
 import { type Call, type CallMethod, coordinatorOver, isRead } from '../../src/cluster/coordinator-call.ts';
 import { StateMachine } from '../../src/cluster/coordinator-state.ts';
+import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import type { DurableMap } from '../../src/common/durable-map.ts';
 import { ZringError } from '../../src/common/errors.ts';
 import type { SimProcess } from './process.ts';
@@ -20,6 +21,8 @@ export interface CoordinatorFaults {
   loseReply: number;
   /** The question is lost, or arrives long after its caller was told so. */
   late: number;
+  /** Each message takes up to so long, and overtakes others. */
+  slowMs: number;
 }
 
 interface Connection {
@@ -27,6 +30,9 @@ interface Connection {
   readonly hints: Set<(hint: Hint) => void>;
   readonly availability: Set<(available: boolean) => void>;
   connected: boolean;
+  asked: number;
+  /** The latest question that has arrived. */
+  arrived: number;
 }
 
 interface Dump {
@@ -35,12 +41,14 @@ interface Dump {
 }
 
 export class SimCoordinator {
-  readonly faults: CoordinatorFaults = { loseReply: 0, late: 0 };
+  readonly faults: CoordinatorFaults = { loseReply: 0, late: 0, slowMs: 0 };
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #connections = new Set<Connection>();
   readonly #cut = new Set<string>();
   readonly count: (what: string) => void;
+  /** Sees each record that is committed. */
+  onRecord: (record: OwnershipRecord) => void = () => undefined;
   #content = new Map<string, string>();
   #machine: StateMachine;
   #dumps: Dump[] = [];
@@ -141,6 +149,8 @@ export class SimCoordinator {
       hints: new Set(),
       availability: new Set(),
       connected: this.#up && !this.#cut.has(process.node),
+      asked: 0,
+      arrived: 0,
     };
     this.#connections.add(connection);
     process.whenCrashed(() => this.#connections.delete(connection));
@@ -172,19 +182,23 @@ export class SimCoordinator {
         this.count('coordinator call late');
         fail(TIMEOUT_MS, lost);
       }
-      this.#scheduler.after(late ? this.#random.between(0, 8_000) : this.#random.latency(LATENCY_MS), () => {
+      const turn = ++connection.asked;
+      this.#scheduler.after(late ? this.#random.between(0, 8_000) : this.#latency(), () => {
         // A connection that broke meanwhile brings nothing; a question that waits in a network does arrive.
         if (!this.#up || (!late && !connection.connected)) {
           if (!late) fail(1, lost);
           return;
         }
+        if (turn < connection.arrived) this.count('coordinator call overtaken');
+        connection.arrived = Math.max(connection.arrived, turn);
         const outcome = this.#run(question);
+        if (!isRead(method)) process.point();
         if (late) return;
         if (this.#random.chance(this.faults.loseReply)) {
           this.count('coordinator reply lost');
           return fail(TIMEOUT_MS, lost);
         }
-        answer(this.#random.latency(LATENCY_MS), () => {
+        answer(this.#latency(), () => {
           if (!connection.connected) reject(new ZringError(lost, `${method}: the connection broke`));
           else if ('error' in outcome) reject(outcome.error);
           else resolve(outcome.value);
@@ -193,12 +207,17 @@ export class SimCoordinator {
     });
   }
 
+  #latency(): number {
+    return this.#random.latency(LATENCY_MS) + this.#random.between(0, this.faults.slowMs);
+  }
+
   #run(question: Call): { value: unknown } | { error: unknown } {
     try {
       const { value, changes, hints } = this.#machine.run(question);
       for (const change of changes) {
         if (change.value === null) this.#content.delete(change.key);
         else this.#content.set(change.key, change.value);
+        if (question.method === 'casRecord') this.onRecord(question.args[2]);
       }
       for (const hint of hints) this.#hint(hint);
       return { value: structuredClone(value) };

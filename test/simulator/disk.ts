@@ -44,12 +44,14 @@ export class SimDisk {
   order = 0;
   /** Every write fails with this, while it is set. */
   failing: 'full' | 'readonly' | null = null;
+  /** Nothing that is asked of it ends, while it is set. */
+  hung = false;
 
   constructor(node: string) {
     this.node = node;
   }
 
-  /** What a process leaves that ends without a word, with its machine or alone. */
+  /** What a process leaves that ends without a word, with its machine or alone: a beginning of what was not flushed yet. */
   crash(fraction: () => number): void {
     this.holder = null;
     for (const dataset of this.datasets.values()) {

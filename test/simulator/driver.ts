@@ -2,6 +2,7 @@
 // may fail before or after it happened. Streams are texts in pieces; one that is cut leaves nothing.
 import { Readable } from 'node:stream';
 import { ZringError } from '../../src/common/errors.ts';
+import type { Term } from '../../src/common/term.ts';
 import type {
   Capabilities,
   DatasetDriver,
@@ -11,6 +12,7 @@ import type {
   SnapshotInfo,
   StorageFacts,
 } from '../../src/dataset/driver.ts';
+import { DEPOSED_PREFIX, parseCopy } from '../../src/ownership/copy-properties.ts';
 import type { Content, SimDataset, SimDisk, SimSnapshot } from './disk.ts';
 import type { SimProcess } from './process.ts';
 
@@ -40,9 +42,11 @@ export interface DriverDeps {
   /** Contents by the reference that a stream carries; of the whole world. */
   readonly streams: Map<string, Content | null>;
   readonly count: (what: string) => void;
+  /** An owner's copy loses its name. */
+  readonly onAside: (id: string, term: Term) => void;
 }
 
-export function createSimDriver({ disk, process, faults, streams, count }: DriverDeps): DatasetDriver {
+export function createSimDriver({ disk, process, faults, streams, count, onAside }: DriverDeps): DatasetDriver {
   const { random, clock } = process;
 
   function io<T>(usualMs: number, effect: () => T, changes = true): Promise<T> {
@@ -76,6 +80,13 @@ export function createSimDriver({ disk, process, faults, streams, count }: Drive
   const unmount = (dataset: SimDataset) => {
     if (dataset.users > 0) throw new ZringError('DATASET_BUSY', `${dataset.name} is in use`, { subject: dataset.name });
     dataset.mounted = false;
+  };
+
+  const putAway = ({ name, properties }: SimDataset, to: string | null) => {
+    const named = name.startsWith('_') ? null : parseCopy({ name, properties });
+    if (named?.copy.role !== 'owner' && named?.copy.role !== 'prepared') return;
+    if (to?.startsWith(DEPOSED_PREFIX)) count('copy set aside');
+    onAside(named.copy.id, named.copy.term);
   };
 
   return {
@@ -151,6 +162,7 @@ export function createSimDriver({ disk, process, faults, streams, count }: Drive
         const dataset = find(from);
         if (disk.datasets.has(to)) throw new ZringError('DATASET_ALREADY_EXISTS', to, { subject: to });
         unmount(dataset);
+        putAway(dataset, to);
         disk.datasets.delete(from);
         dataset.name = to;
         disk.datasets.set(to, dataset);
@@ -159,6 +171,7 @@ export function createSimDriver({ disk, process, faults, streams, count }: Drive
       io(QUICK_MS, () => {
         const dataset = disk.datasets.get(name);
         if (dataset) unmount(dataset);
+        if (dataset) putAway(dataset, null);
         disk.datasets.delete(name);
       }),
     snapshot: (name, snapshot) =>

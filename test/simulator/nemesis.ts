@@ -1,5 +1,6 @@
 // What is done to a simulated cluster: one fault at a time is begun, each ends by itself after a while or when all are
 // healed, so several are at work at once. Counts what it really did.
+import { parseRecord } from '../../src/cluster/record.ts';
 import type { SimDisk } from './disk.ts';
 import type { World } from './world.ts';
 
@@ -17,8 +18,13 @@ export interface Profile {
 export type FaultName =
   | 'crash'
   | 'crash-all'
+  | 'kill'
+  | 'power-cut'
+  | 'restart'
+  | 'double'
   | 'pause'
   | 'wall-jump'
+  | 'clock-jump'
   | 'suspend'
   | 'partition'
   | 'one-way'
@@ -30,19 +36,27 @@ export type FaultName =
   | 'coordinator-restore'
   | 'coordinator-failover'
   | 'coordinator-noise'
+  | 'coordinator-slow'
   | 'disk-full'
   | 'disk-readonly'
   | 'disk-noise'
+  | 'disk-hang'
   | 'old-disk'
   | 'members'
+  | 'leave'
+  | 'map-storm'
   | 'drain'
   | 'pin';
 
 const ALL: Profile['faults'] = {
-  crash: 8,
+  crash: 4,
+  kill: 3,
+  'power-cut': 3,
+  restart: 2,
   'crash-all': 1,
   pause: 4,
   'wall-jump': 1,
+  'clock-jump': 1,
   suspend: 2,
   partition: 3,
   'one-way': 3,
@@ -51,10 +65,14 @@ const ALL: Profile['faults'] = {
   'coordinator-down': 3,
   'coordinator-cut': 3,
   'coordinator-noise': 3,
+  'coordinator-slow': 3,
   'disk-full': 1,
   'disk-readonly': 1,
   'disk-noise': 3,
+  'disk-hang': 3,
   members: 2,
+  leave: 2,
+  'map-storm': 1,
   drain: 2,
   pin: 8,
 };
@@ -63,7 +81,7 @@ const BASE = { nodesMax: 4, bucketsMax: 3, clientsPerBucket: 2, removing: true, 
 
 export const PROFILES: Readonly<Record<string, Profile>> = {
   moves: { ...BASE, removing: false, faults: { pin: 10, crash: 5, noise: 2, pause: 1, drain: 1 } },
-  mixed: { ...BASE, faults: ALL },
+  mixed: { ...BASE, faults: { ...ALL, double: 2 } },
   forgetful: {
     ...BASE,
     faults: { ...ALL, 'coordinator-flush': 3, 'coordinator-restore': 3, 'coordinator-failover': 3 },
@@ -123,16 +141,17 @@ export class Nemesis {
     network.healAll();
     Object.assign(network.faults, { lose: 0, repeat: 0, cut: 0 });
     coordinator.healAll();
-    Object.assign(coordinator.faults, { loseReply: 0, late: 0 });
+    Object.assign(coordinator.faults, { loseReply: 0, late: 0, slowMs: 0 });
     coordinator.setUp(true);
     driverFaults.fail = 0;
     for (const node of nodes) {
       node.disk.failing = null;
+      node.hang(false);
       if (node.process.paused) node.process.wake();
     }
     // What supervises a node starts it again, also when it failed to start.
     const supervise = () => {
-      for (const node of this.#world.memberNodes()) if (!node.up) node.start();
+      for (const node of this.#world.nodes) node.start();
       this.#world.scheduler.after(2_000, supervise);
     };
     supervise();
@@ -150,8 +169,19 @@ export class Nemesis {
         node.crash();
         return this.#later(10, 12_000, () => node.start());
       }
+      case 'kill':
+      case 'power-cut':
+        node.crash(name);
+        return this.#later(10, 12_000, () => node.start());
+      case 'restart':
+        if (!node.ready || node.process.paused) return false;
+        node.stop();
+        return this.#later(10, 40_000, () => node.start());
+      case 'double':
+        return this.#double(node);
       case 'crash-all': {
-        for (const each of live) each.crash();
+        const how = random.pick(['mixed', 'kill', 'power-cut'] as const);
+        for (const each of live) each.crash(how);
         return this.#later(10, 3_000, () => {
           for (const each of live) each.start();
         });
@@ -174,6 +204,10 @@ export class Nemesis {
       }
       case 'wall-jump':
         node.process.wallShiftMs += random.whole(-100_000, 100_000);
+        return true;
+      case 'clock-jump':
+        // Timers go by what time it is; a sleep that nobody saw makes many of them late at once.
+        node.process.jumpAhead(random.whole(0, 60_000));
         return true;
       case 'partition':
         network.block(node.id, other.id);
@@ -216,6 +250,14 @@ export class Nemesis {
         coordinator.dump();
         Object.assign(coordinator.faults, { loseReply: 0.1, late: 0.1 });
         return this.#later(500, 8_000, () => Object.assign(coordinator.faults, { loseReply: 0, late: 0 }));
+      case 'coordinator-slow':
+        coordinator.faults.slowMs = random.between(10, 900);
+        return this.#later(500, 8_000, () => {
+          coordinator.faults.slowMs = 0;
+        });
+      case 'disk-hang':
+        node.hang(true);
+        return this.#later(200, 15_000, () => node.hang(false));
       case 'disk-full':
         return this.#fail(node, 'full');
       case 'disk-readonly':
@@ -229,6 +271,10 @@ export class Nemesis {
         return this.#goBack(node);
       case 'members':
         return this.#changeMembers();
+      case 'leave':
+        return this.#leave();
+      case 'map-storm':
+        return this.#mapStorm();
       case 'drain': {
         const { members, draining } = this.#world;
         const victim = random.pick(members);
@@ -292,15 +338,84 @@ export class Nemesis {
     return !said.includes((JSON.parse(kept) as { mark: string }).mark);
   }
 
-  /** A node joins, if there is one; a node that holds nothing by the map's own check leaves. */
+  /** A node joins, if there is one: new, or one that has left, with its disk or without. */
   #changeMembers(): boolean {
-    const { nodes, members, random } = this.#world;
-    const newcomer = nodes.find((node) => !members.includes(node.id));
+    const { nodes, members, draining, departing, random } = this.#world;
+    const newcomer = nodes.find((node) => !members.includes(node.id) && !departing.has(node.id));
     if (!newcomer) return false;
-    if (!random.chance(0.8)) return false;
-    this.#world.reconfigure([...members, newcomer.id], [], 5_000);
+    if (newcomer.life > 0) {
+      this.#world.count('member came back');
+      // A coordinator that goes back in time may know the former disk again, and would refuse this one.
+      const forgets = (['flush', 'restore', 'failover'] as const).some(
+        (how) => this.#profile.faults[`coordinator-${how}`],
+      );
+      if (!forgets && random.chance(0.5)) newcomer.replaceDisk();
+    }
+    this.#world.reconfigure([...members, newcomer.id], [...draining], 5_000);
     newcomer.start();
     return true;
+  }
+
+  /** As an operator takes a node out: drained, then left out of the file, then ended when the map agrees. */
+  #leave(): boolean {
+    const world = this.#world;
+    const victim = world.random.pick(world.members);
+    if (!victim || world.members.length < 3) return false;
+    world.reconfigure(world.members, [...world.draining, victim], 3_000);
+    const look = (left: number) => {
+      if (left === 0 || !world.draining.has(victim) || world.members.length < 3) return;
+      if (this.#holds(victim) || !world.coordinator.up) return void world.scheduler.after(1_500, () => look(left - 1));
+      world.departing.add(victim);
+      const without = (ids: Iterable<string>) => [...ids].filter((id) => id !== victim);
+      world.reconfigure(without(world.members), without(world.draining), 5_000);
+      this.#endWhenLeft(victim);
+    };
+    world.scheduler.after(4_000, () => look(20));
+    return true;
+  }
+
+  /** As far as the coordinator knows. */
+  #holds(node: string): boolean {
+    return [...this.#world.coordinator.content()].some(([key, text]) => {
+      if (!key.startsWith('record/')) return false;
+      const { phase, owner, target, inSync } = parseRecord((JSON.parse(text) as { text: string }).text);
+      return phase !== 'deleted' && [owner, target, ...inSync].includes(node);
+    });
+  }
+
+  #endWhenLeft(id: string): void {
+    const world = this.#world;
+    // The operator looks once more: what was cut off while the map changed may have taken something over since.
+    if (!world.hasLeft(id) || this.#holds(id)) return void world.scheduler.after(1_000, () => this.#endWhenLeft(id));
+    world.departing.delete(id);
+    world.node(id).crash('kill');
+    world.count('member left');
+  }
+
+  /** One revision on the heels of another: nodes follow different ones while the map changes. */
+  #mapStorm(): boolean {
+    const { scheduler, random } = this.#world;
+    for (let i = 0; i < 4; i++) {
+      scheduler.after(i * random.between(100, 1_500), () => {
+        const { members, draining } = this.#world;
+        const other = random.pick(members) ?? '';
+        this.#world.reconfigure(members, draining.has(other) || members.length < 2 ? [] : [other], 4_000);
+      });
+    }
+    return true;
+  }
+
+  /** Somebody gives a new machine the id of this one, while it runs or while it is down. */
+  #double(node: World['nodes'][number]): boolean {
+    const world = this.#world;
+    if (world.twin?.up || !world.coordinator.content().has(`disk/${node.id}`)) return false;
+    const twin = world.makeTwin(node.id);
+    if (world.random.chance(0.5)) {
+      node.crash();
+      this.#later(1_000, 15_000, () => node.start());
+    }
+    twin.start();
+    return this.#later(2_000, 25_000, () => twin.crash());
   }
 
   #pin(): boolean {

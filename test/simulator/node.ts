@@ -1,6 +1,7 @@
 // One simulated node: its disk, and one life after the other of a process that runs the real ownership over simulated
 // parts. Answers requests as the router and the S3 layer do: the router's decisions are the real ones, too.
 import { isZringError, type NotOwnerDetails, ZringError } from '../../src/common/errors.ts';
+import type { Term } from '../../src/common/term.ts';
 import type { Config } from '../../src/config/types.ts';
 import type { OwnershipLimits } from '../../src/ownership/limits.ts';
 import { createOwnership, type Ownership } from '../../src/ownership/ownership.ts';
@@ -10,7 +11,7 @@ import type { SimCoordinator } from './coordinator.ts';
 import { type Content, durableMapOn, SimDisk } from './disk.ts';
 import { createSimDriver, type DriverFaults } from './driver.ts';
 import type { SimNetwork } from './network.ts';
-import { SimProcess } from './process.ts';
+import { type CrashKind, SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import { observeSteps } from './steps.ts';
@@ -49,6 +50,14 @@ export interface NodeDeps {
   readonly driverFaults: DriverFaults;
   readonly limits: Partial<OwnershipLimits>;
   readonly config: () => Config;
+  /** Whether it is to run at all: it has a place in the cluster. */
+  readonly wanted: () => boolean;
+  /** Others reach it under its id; false = a second machine that was given the id of another. */
+  readonly listens: boolean;
+  /** Of every process: each point at which a crash makes a difference. */
+  readonly point: (node: SimNode) => void;
+  /** An owner's copy loses its name. */
+  readonly onAside: (node: SimNode, id: string, term: Term) => void;
   readonly count: (what: string) => void;
 }
 
@@ -91,10 +100,12 @@ export class SimNode {
 
   /** Starts a new life; it is ready some time later. */
   start(): void {
-    if (this.up) return;
+    if (this.up || !this.#deps.wanted()) return;
     const { scheduler, random, coordinator, network, truth, streams, driverFaults, count } = this.#deps;
     const process = new SimProcess(this.id, scheduler, random);
     this.process = process;
+    process.point = () => this.#deps.point(this);
+    process.hang(this.disk.hung);
     this.ownership = null;
     this.life++;
     this.disk.holder = process;
@@ -105,7 +116,14 @@ export class SimNode {
       release: 'sim',
       config: this.#deps.config(),
       coordinator: coordinator.connect(process),
-      driver: createSimDriver({ disk, process, faults: driverFaults, streams, count }),
+      driver: createSimDriver({
+        disk,
+        process,
+        faults: driverFaults,
+        streams,
+        count,
+        onAside: (id, term) => this.#deps.onAside(this, id, term),
+      }),
       transport: network.transportOf(process),
       clock: process.clock,
       timers: process.timers,
@@ -121,7 +139,7 @@ export class SimNode {
         this.ownership = ownership;
         const { calls, streams: bodies } = ownership.methods;
         const serve = (request: unknown) => this.serve(request as Request, 'peer');
-        network.listen(process, { calls: { ...calls, [SERVE]: serve }, streams: bodies });
+        if (this.#deps.listens) network.listen(process, { calls: { ...calls, [SERVE]: serve }, streams: bodies });
       },
       (error: unknown) => {
         // A start that fails ends the process; whoever supervises it tries again.
@@ -137,11 +155,33 @@ export class SimNode {
     return level ? createLogger({ level: level as 'debug', node: this.id }) : silentLogger();
   }
 
-  crash(): void {
+  crash(how: CrashKind = 'mixed'): void {
     if (!this.up) return;
-    this.process.crash();
+    this.process.crash(how);
     this.ownership = null;
-    this.disk.crash(() => this.#deps.random.fraction());
+    const kept = { mixed: () => this.#deps.random.fraction(), kill: () => 1 - Number.EPSILON, 'power-cut': () => 0 };
+    this.disk.crash(kept[how]);
+  }
+
+  /** As an operator stops it: it has time to end what it does. */
+  stop(): void {
+    const { process, ownership } = this;
+    const end = () => {
+      if (this.process === process) this.crash();
+    };
+    if (!ownership) end();
+    else process.run(() => void ownership.stop().then(end, end));
+  }
+
+  /** The machine was cleared out before it came back. */
+  replaceDisk(): void {
+    this.disk = new SimDisk(this.id);
+    this.epoch = 0;
+  }
+
+  hang(hung: boolean): void {
+    this.disk.hung = hung;
+    if (this.process.hang(hung) > 0) this.#deps.count('io held back');
   }
 
   // --- requests ---------------------------------------------------------------------------------------------------

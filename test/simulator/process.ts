@@ -7,6 +7,9 @@ import type { Scheduler } from './scheduler.ts';
 
 const WALL_START_MS = 1_800_000_000_000;
 
+/** How a process ends: what it has asked of its devices, and has not heard of, happens all, not at all, or by chance. */
+export type CrashKind = 'kill' | 'power-cut' | 'mixed';
+
 interface InFlight {
   effect: (() => unknown) | null;
 }
@@ -24,6 +27,10 @@ export class SimProcess {
   readonly #held: (() => void)[] = [];
   readonly #inFlight = new Set<InFlight>();
   readonly #onCrash = new Set<() => void>();
+  readonly #stuck: (() => void)[] = [];
+  #hung = false;
+  /** Called right before and right after each effect on a device, and after each change in the coordinator. */
+  point: () => void = () => undefined;
 
   constructor(node: string, scheduler: Scheduler, random: Random) {
     this.node = node;
@@ -66,23 +73,33 @@ export class SimProcess {
     return new Promise<T>((resolve, reject) => {
       const operation: InFlight = { effect };
       this.#inFlight.add(operation);
-      this.scheduler.after(ms, () => {
+      const complete = () => {
+        // Held back by a device that hangs, or over with a crash, which may also happen right here.
+        if (this.#hung) return void this.#stuck.push(complete);
+        if (operation.effect !== null) this.point();
         if (operation.effect === null) return;
         operation.effect = null;
         this.#inFlight.delete(operation);
-        try {
-          const value = effect();
-          this.run(() => resolve(value));
-        } catch (error) {
-          this.run(() => reject(error));
-        }
-      });
+        const done = carryOut(effect);
+        this.point();
+        this.run(() => ('error' in done ? reject(done.error) : resolve(done.value)));
+      };
+      this.scheduler.after(ms, complete);
     });
   }
 
   whenCrashed(task: () => void): () => void {
     this.#onCrash.add(task);
     return () => void this.#onCrash.delete(task);
+  }
+
+  /** The device takes everything and answers nothing, until it goes on. @returns how much it held back. */
+  hang(hung: boolean): number {
+    this.#hung = hung;
+    if (hung) return 0;
+    const stuck = this.#stuck.splice(0);
+    for (const complete of stuck) complete();
+    return stuck.length;
   }
 
   pause(): void {
@@ -99,25 +116,28 @@ export class SimProcess {
     this.#aheadMs += ms;
   }
 
-  crash(): void {
+  crash(how: CrashKind): void {
     if (!this.alive) return;
     this.alive = false;
     this.#held.length = 0;
     for (const operation of this.#inFlight) {
       const { effect } = operation;
       operation.effect = null;
-      if (effect && this.random.chance(0.5)) attempt(effect);
+      const happens = how === 'mixed' ? this.random.chance(0.5) : how === 'kill';
+      // If it fails, nobody is there to hear it.
+      if (effect && happens) carryOut(effect);
     }
     this.#inFlight.clear();
+    this.#stuck.length = 0;
     for (const task of this.#onCrash) task();
     this.#onCrash.clear();
   }
 }
 
-function attempt(effect: () => unknown): void {
+function carryOut<T>(effect: () => T): { readonly value: T } | { readonly error: unknown } {
   try {
-    effect();
-  } catch {
-    // It failed, and nobody is there to hear it.
+    return { value: effect() };
+  } catch (error) {
+    return { error };
   }
 }

@@ -4,8 +4,24 @@ import test from 'node:test';
 import { PROFILES } from './nemesis.ts';
 import { runSeed } from './world.ts';
 
-const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 120);
+const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 60);
 const FIRST_SEED = Number(process.env.ZRING_SIMULATOR_SEED ?? Math.floor(Math.random() * 1e9));
+
+/** Not only tried: it met somebody. */
+const REALLY_HAPPENED = [
+  'message blocked',
+  'message lost',
+  'message repeated',
+  'stream cut',
+  'coordinator call late',
+  'coordinator call overtaken',
+  'coordinator reply lost',
+  'driver failure before',
+  'driver failure after',
+  'io held back',
+  'map changes overlap',
+  'member left',
+];
 
 for (const [name, profile] of Object.entries(PROFILES)) {
   test(`simulated clusters: ${name}, from seed ${FIRST_SEED}`, async () => {
@@ -19,11 +35,35 @@ for (const [name, profile] of Object.entries(PROFILES)) {
     // The clusters must have done something under what was done to them, or nothing is shown.
     assert((totals.acknowledged ?? 0) > SEEDS * 10, JSON.stringify(totals));
     assert((totals.opening ?? 0) > SEEDS * 3, JSON.stringify(totals));
+    for (const what of name === 'mixed' ? REALLY_HAPPENED : []) {
+      assert((totals[what] ?? 0) > 0, `${what}: never: ${JSON.stringify(totals)}`);
+    }
     for (const fault of Object.keys(profile.faults)) {
       assert((totals[`fault ${fault}`] ?? 0) > 0, `${fault} was never done: ${JSON.stringify(totals)}`);
     }
   });
 }
+
+/** Histories that broke once. They stay what they were only as long as nothing draws chance in another order; cheap to keep. */
+const BROKEN_ONCE: readonly (readonly [string, number])[] = [
+  // A second machine under the id of a node took datasets over, while the node's own process was down.
+  ['mixed', 25],
+  ['mixed', 53],
+  ['mixed', 63],
+  // A claim of a crashed node that is not the home any more was never taken back.
+  ['mixed', 1],
+  ['mixed', 75],
+  ['moves', 3],
+];
+
+test('what broke once holds', async () => {
+  for (const [name, seed] of BROKEN_ONCE) {
+    const profile = PROFILES[name];
+    assert(profile, name);
+    const { failure } = await runSeed(seed, name, profile);
+    assert.equal(failure, null, `npm run simulate -- --first ${seed} --seeds 1 --profile ${name}\n${failure}`);
+  }
+});
 
 test('one seed is one history', async () => {
   for (const [name, profile] of Object.entries(PROFILES)) {

@@ -6,6 +6,7 @@
 //   I2  an opening finds everything that was flushed under the term before; what was in flight may be there or not
 //   I3  a bucket that certainly exists is never answered as absent, one that is certainly gone never as there
 //   I4  terms of openings only grow
+//   an id that is buried is never served again, and the newest copy of a living dataset is never set aside or destroyed
 import { compareTerms, formatTerm, type Term } from '../../src/common/term.ts';
 
 type Objects = ReadonlyMap<string, string>;
@@ -32,6 +33,8 @@ export class Truth {
   readonly #step: () => number;
   readonly #datasets = new Map<string, DatasetTruth>();
   readonly #writes: Write[] = [];
+  /** Ids of datasets that are gone for good. */
+  readonly #buried = new Set<string>();
   readonly count: (what: string) => void;
   readonly note: (line: string) => void;
   violation: Violation | null = null;
@@ -55,6 +58,7 @@ export class Truth {
       this.#datasets.set(id, { highest: term, versions: [{ step: this.#step(), objects }], pending: new Set() });
       return;
     }
+    this.#mustLive(id, `${node} opens it`);
     if (compareTerms(term, known.highest) <= 0) {
       this.fail(`I4: ${id} opened on ${node} at ${formatTerm(term)} after ${formatTerm(known.highest)}`);
     }
@@ -64,6 +68,35 @@ export class Truth {
     for (const write of known.pending) write.state = objects.get(write.key) === write.value ? 'flushed' : 'outlived';
     known.pending.clear();
     known.versions.push({ step: this.#step(), objects });
+  }
+
+  /** Its tombstone was committed above everything that was opened, or a client was told that it is removed. */
+  bury(id: string, term: Term | null): void {
+    const known = this.#datasets.get(id);
+    if (known && (term === null || compareTerms(term, known.highest) >= 0)) this.#buried.add(id);
+  }
+
+  isBuried(id: string): boolean {
+    return this.#buried.has(id);
+  }
+
+  highestOf(id: string): Term | null {
+    return this.#datasets.get(id)?.highest ?? null;
+  }
+
+  get ids(): number {
+    return this.#datasets.size;
+  }
+
+  #mustLive(id: string, what: string): void {
+    if (this.#buried.has(id)) this.fail(`I3: ${id} is removed, and ${what}`);
+  }
+
+  /** An owner's copy leaves its name, or is destroyed. */
+  setAside(node: string, id: string, term: Term): void {
+    const highest = this.highestOf(id);
+    if (!highest || this.#buried.has(id) || compareTerms(term, highest) < 0) return;
+    this.fail(`I2: ${node} puts away ${id} at ${formatTerm(term)}, and nothing newer was opened`);
   }
 
   #compare(node: string, id: string, known: DatasetTruth, objects: Objects): void {
@@ -113,6 +146,7 @@ export class Truth {
   /** What a reader saw, between these steps. */
   read(id: string, what: string, matches: (objects: Objects) => boolean, fromStep: number): void {
     this.count('read');
+    if (this.#datasets.get(id) === undefined) this.fail(`I3: ${what} in ${id}, which nobody opened`);
     const versions = this.#datasets.get(id)?.versions ?? [];
     for (let i = versions.length - 1; i >= 0; i--) {
       const version = versions[i];

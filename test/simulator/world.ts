@@ -1,15 +1,18 @@
 // A whole simulated cluster: nodes, network, coordinator, clients, and the faults that are done to them. One seed is one
 // history. Owns everything; `run` lives through one of them and says how it went.
+import { compareTerms, type Term } from '../../src/common/term.ts';
 import type { Config } from '../../src/config/types.ts';
+import { parseCopy } from '../../src/ownership/copy-properties.ts';
 import type { OwnershipLimits } from '../../src/ownership/limits.ts';
 import { Clients } from './clients.ts';
 import { SimCoordinator } from './coordinator.ts';
-import type { Content } from './disk.ts';
+import type { Content, SimDataset } from './disk.ts';
 import type { DriverFaults } from './driver.ts';
 import { Nemesis, type Profile } from './nemesis.ts';
 import { SimNetwork } from './network.ts';
 import { SimNode } from './node.ts';
 import { Random } from './random.ts';
+import { restless } from './rest.ts';
 import { Scheduler } from './scheduler.ts';
 import { Truth } from './truth.ts';
 
@@ -19,8 +22,16 @@ const TRACE_MAX = 4_000;
 const SETTLE_MS = 15 * 60_000;
 const STEPS_MAX = 400_000;
 
-/** Production's limits, but for what would only make histories longer. */
-const LIMITS: Partial<OwnershipLimits> = { janitorMs: 20_000, pageRecords: 3, openStoresMax: 3 };
+/** Production's limits, but for what would only make histories longer; some clusters have hardly any room. */
+function limitsOf(random: Random): Partial<OwnershipLimits> {
+  const tight = random.chance(0.3);
+  return {
+    janitorMs: 20_000,
+    pageRecords: 3,
+    openStoresMax: tight ? 1 : 3,
+    gateWaitersMax: tight ? 2 : 1_000,
+  };
+}
 
 export interface RunResult {
   readonly seed: number;
@@ -49,8 +60,17 @@ export class World {
   members: string[];
   draining = new Set<string>();
   revision = 1;
-  /** Nodes that still have the configuration file of before. */
-  readonly #oldConfigs = new Map<string, Config>();
+  /** Left out by the newest configuration, and kept running until the map agrees. */
+  readonly departing = new Set<string>();
+  /** A second machine under the id of another. */
+  twin: SimNode | null = null;
+  /** Points at which a crash makes a difference, so far; the process that comes to this one ends there. */
+  points = 0;
+  crashAt = Number.POSITIVE_INFINITY;
+  onCrashPoint: (node: SimNode) => void = () => undefined;
+  /** The file that each node has; some are late. */
+  readonly #configs = new Map<string, Config>();
+  readonly #makeNode: (id: string, listens: boolean) => SimNode;
   readonly #mode: 'lazy' | 'background';
 
   constructor(seed: number, profile: Profile) {
@@ -64,15 +84,27 @@ export class World {
     );
     this.network = new SimNetwork(this.scheduler, random, count);
     this.coordinator = new SimCoordinator(this.scheduler, random, count);
+    this.coordinator.onRecord = ({ id, term, phase }) => {
+      if (phase === 'deleted') this.truth.bury(id, term);
+    };
     this.#mode = random.chance(0.5) ? 'lazy' : 'background';
+    const limits = limitsOf(random);
     const size = random.whole(2, profile.nodesMax);
     this.members = NAMES.slice(0, size);
     const streams = new Map<string, Content | null>();
     const { scheduler, network, coordinator, truth, driverFaults } = this;
-    const shared = { scheduler, random, network, coordinator, truth, streams, driverFaults, limits: LIMITS, count };
-    this.nodes = NAMES.slice(0, Math.min(NAMES.length, size + 1)).map(
-      (id) => new SimNode(id, { ...shared, config: () => this.#oldConfigs.get(id) ?? this.config() }),
-    );
+    const shared = { scheduler, random, network, coordinator, truth, streams, driverFaults, limits, count };
+    this.#makeNode = (id, listens) =>
+      new SimNode(id, {
+        ...shared,
+        config: () => this.#configs.get(id) ?? this.config(),
+        wanted: () => this.members.includes(id) || this.departing.has(id),
+        point: (node) => this.#point(node),
+        onAside: (node, copy, term) => this.#setAside(node, copy, term),
+        listens,
+      });
+    this.nodes = NAMES.slice(0, Math.min(NAMES.length, size + 1)).map((id) => this.#makeNode(id, true));
+    for (const id of this.members) this.#configs.set(id, this.config());
     const buckets = Array.from({ length: random.whole(1, profile.bucketsMax) }, (_, i) => `bucket-${i}`);
     this.clients = new Clients(this, buckets);
   }
@@ -135,25 +167,57 @@ export class World {
     };
   }
 
-  /** A new file: some nodes read it now, the others keep the old one for a while. */
+  #point(node: SimNode): void {
+    if (++this.points === this.crashAt) this.onCrashPoint(node);
+  }
+
+  /** It may be the only copy, unless something newer was opened or stands on another disk as good as adopted. */
+  #setAside(node: SimNode, id: string, term: Term): void {
+    const isNewer = ({ name, properties }: SimDataset) => {
+      const copy = name.startsWith('_') || properties.id !== id ? null : parseCopy({ name, properties })?.copy;
+      return (copy?.role === 'owner' || copy?.role === 'prepared') && compareTerms(copy.term, term) > 0;
+    };
+    if (this.nodes.some((other) => other !== node && [...other.disk.datasets.values()].some(isNewer))) return;
+    this.truth.setAside(node.id, id, term);
+  }
+
+  /** A machine with a disk of its own that is started under the id of another; nobody reaches it under that id. */
+  makeTwin(id: string): SimNode {
+    this.twin = this.#makeNode(id, false);
+    return this.twin;
+  }
+
+  /** A new file: some nodes read it now, the others keep the old one for a while, or for ever when the next comes first. */
   reconfigure(members: readonly string[], draining: readonly string[], lateMs: number): void {
-    const old = this.config();
-    for (const node of this.nodes) if (!this.#oldConfigs.has(node.id)) this.#oldConfigs.set(node.id, old);
+    if ([...this.#configs.values()].some((config) => config.cluster.revision < this.revision))
+      this.count('map changes overlap');
+    const newcomers = members.filter((id) => !this.members.includes(id));
     this.members = [...members];
     this.draining = new Set(draining);
     this.revision++;
     this.note(`revision ${this.revision}: ${members.join()} draining ${draining.join()}`);
-    for (const node of this.nodes) {
+    const config = this.config();
+    for (const id of newcomers) this.#configs.set(id, config);
+    for (const id of members) {
       this.scheduler.after(this.random.between(0, lateMs), () => {
-        this.#oldConfigs.delete(node.id);
-        const config = this.config();
+        if ((this.#configs.get(id)?.cluster.revision ?? 0) > config.cluster.revision) return;
+        this.#configs.set(id, config);
+        const node = this.node(id);
         node.process.run(() => void node.ownership?.applyConfig(config));
       });
     }
   }
 
+  /** Whether a node that was left out may end: the map says so too. */
+  hasLeft(id: string): boolean {
+    return this.memberNodes().some((node) => {
+      const map = node.ownership?.map();
+      return map && map.revision >= this.revision && !map.nodes.some((known) => known.id === id);
+    });
+  }
+
   #watch(): void {
-    for (const node of this.nodes) {
+    for (const node of this.twin ? [...this.nodes, this.twin] : this.nodes) {
       const epoch = node.ownership?.epoch() ?? 0;
       if (epoch === 0) continue;
       if (epoch < node.epoch) this.truth.fail(`I4: ${node.id} went from epoch ${node.epoch} to ${epoch}`);
@@ -225,6 +289,7 @@ export class World {
 
   /** Why it has not settled yet, or null. */
   #unsettled(): string | null {
+    if (this.departing.size > 0) return `${[...this.departing].join()} has not left yet`;
     for (const node of this.memberNodes()) {
       if (!node.ready) return `${node.id} is not ready (${String(node.startFailure)})`;
       const status = node.ownership?.status();
@@ -243,19 +308,7 @@ export class World {
       const where = this.node(home).ownership?.access.locate(bucket.name);
       if (where?.kind !== 'local') return `${bucket.name} is not at its home ${home}: ${JSON.stringify(where)}`;
     }
-    return this.#leftovers();
-  }
-
-  #leftovers(): string | null {
-    for (const node of this.memberNodes()) {
-      for (const dataset of node.disk.datasets.values()) {
-        const { name, snapshots } = dataset;
-        if (name.startsWith('_recv-') || name.startsWith('_deleted-')) return `${name} is left on ${node.id}`;
-        if (!name.startsWith('_deposed-') && snapshots.length > 8)
-          return `${name} on ${node.id} has ${snapshots.length} snapshots`;
-      }
-    }
-    return null;
+    return restless(this);
   }
 }
 
@@ -276,6 +329,7 @@ export async function runSeed(seed: number, profileName: string, profile: Profil
   if (failure !== null) failure += `\n${world.describe()}`;
   // Nobody goes on in a world that is over.
   for (const node of world.nodes) node.crash();
+  world.twin?.crash();
   const { counts, trace, fingerprint, scheduler } = world;
   return {
     seed,
