@@ -1,8 +1,11 @@
 // The tests that mutants name, by file.
 import type { Catcher } from './mutant.ts';
 
-function of(file: string): (test: string, env?: Readonly<Record<string, string>>) => Catcher {
-  return (test, env) => ({ file, test, ...(env && { env }) });
+function of(
+  file: string,
+  how: Pick<Catcher, 'wholeFile'> = {},
+): (test: string, env?: Readonly<Record<string, string>>) => Catcher {
+  return (test, env) => ({ file, test, ...how, ...(env && { env }) });
 }
 
 export const transitions = of('test/ownership/transitions.test.ts');
@@ -20,8 +23,9 @@ export const seal = of('test/ownership/seal.test.ts');
 export const durableWords = of('test/ownership/durable-words.test.ts');
 export const oldDisk = of('test/ownership/old-disk.test.ts');
 export const catalogKeeper = of('test/ownership/catalog-keeper.test.ts');
-export const inMemory = of('test/contract/coordinator/memory.test.ts');
-export const inRedis = of('test/contract/coordinator/redis.test.ts');
+/** The tests of this contract go on from what those before them have left in one coordinator. */
+export const inMemory = of('test/contract/coordinator/memory.test.ts', { wholeFile: true });
+export const inRedis = of('test/contract/coordinator/redis.test.ts', { wholeFile: true });
 export const redis = of('test/cluster/redis-coordinator.test.ts');
 export const embedded = of('test/cluster/embedded.test.ts');
 export const dir = of('test/contract/dataset/dir.test.ts');

@@ -107,7 +107,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     file: 'src/cluster/redis-coordinator.ts',
     find: "return new ZringError('COORDINATOR_OUTCOME_UNKNOWN', `${name}: the reply was lost: ${cause.message}`, { cause });",
     replace: 'return unavailable(name, cause.message, cause);',
-    caughtBy: [{ ...inRedis(LOST_REPLY), wholeFile: true }],
+    caughtBy: [inRedis(LOST_REPLY)],
   },
   state(
     'state-set-in-place-of-compare-and-set',
@@ -156,7 +156,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     'I4: a cursor of the life that was lost looks valid in the new one',
     'counter: seen.counter, complete: false, reported: []',
     'counter, complete: false, reported: []',
-    { ...inMemory(LOST_WRITES), wholeFile: true },
+    inMemory(LOST_WRITES),
   ),
   state(
     'state-old-disk-accepted',
