@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { PROFILES } from './nemesis.ts';
 import { runSeed } from './world.ts';
 
+const PROGRESS_MS = 60_000;
+
 const USAGE = `npm run simulate -- [--seeds N] [--first SEED] [--profile ${Object.keys(PROFILES).join('|')}] [--minutes M] [--trace LINES] [--json]
 
 Runs whole simulated clusters, one seed after the other, through every profile in turn (or one), and checks them.
@@ -40,6 +42,7 @@ let steps = 0;
 let ran = 0;
 let failed = 0;
 const beganMs = performance.now();
+let shownMs = beganMs;
 for (let i = 0; i < seeds && performance.now() < endMs; i++) {
   const seed = first + i;
   const name = names[i % names.length] ?? '';
@@ -48,6 +51,12 @@ for (let i = 0; i < seeds && performance.now() < endMs; i++) {
   const result = await runSeed(seed, name, profile);
   ran++;
   steps += result.steps;
+  if (performance.now() - shownMs > PROGRESS_MS) {
+    shownMs = performance.now();
+    process.stderr.write(
+      `${ran} seeds, ${steps} steps, ${failed} failed, ${Math.round((shownMs - beganMs) / 60_000)} min\n`,
+    );
+  }
   for (const [what, count] of Object.entries(result.counts)) totals[what] = (totals[what] ?? 0) + count;
   if (!result.failure) continue;
   failed++;

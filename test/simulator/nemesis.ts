@@ -93,6 +93,9 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   storm: { ...BASE, faultMs: 30_000, strikeEveryMs: 250, faults: { ...ALL, 'coordinator-flush': 1 } },
 };
 
+/** Two nodes, one bucket, no faults but the one crash. */
+export const STORY: Profile = { ...BASE, nodesMax: 2, bucketsMax: 1, clientsPerBucket: 1, faultMs: 0, faults: {} };
+
 export class Nemesis {
   readonly #world: World;
   readonly #profile: Profile;

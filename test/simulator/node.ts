@@ -132,7 +132,7 @@ export class SimNode {
       stores: createSimStores({ disk, process, truth }),
       logger: this.#logger(),
       limits: this.#deps.limits,
-      onStep: observeSteps((message) => truth.fail(message)),
+      onStep: observeSteps((message) => truth.fail(message), count),
     }).then(
       (ownership) => {
         if (!process.alive) return;

@@ -1,7 +1,7 @@
 // A slice of what `npm run simulate` does for a night: whole clusters under faults, and that one seed is one history.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { PROFILES } from './nemesis.ts';
+import { PROFILES, STORY } from './nemesis.ts';
 import { runSeed } from './world.ts';
 
 const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 60);
@@ -43,6 +43,23 @@ for (const [name, profile] of Object.entries(PROFILES)) {
     }
   });
 }
+
+/** Every so many points of the story, from another one each time. */
+const POINTS_APART = Number(process.env.ZRING_SIMULATOR_POINTS_APART ?? 25);
+
+test('a crash right before and right after each effect', async () => {
+  for (const seed of [1, 2]) {
+    const base = await runSeed(seed, 'story', STORY, 0);
+    assert.equal(base.failure, null, `story ${seed}: ${base.failure}`);
+    let crashes = 0;
+    for (let point = 1 + (FIRST_SEED % POINTS_APART); point <= base.points; point += POINTS_APART) {
+      const { failure, counts, trace } = await runSeed(seed, 'story', STORY, point);
+      crashes += counts['crash at a point'] ?? 0;
+      assert.equal(failure, null, `story ${seed}, crash at point ${point}: ${failure}\n${trace.slice(-40).join('\n')}`);
+    }
+    assert(crashes > 10, `${crashes} crashes at ${base.points} points`);
+  }
+});
 
 /** Histories that broke once. They stay what they were only as long as nothing draws chance in another order; cheap to keep. */
 const BROKEN_ONCE: readonly (readonly [string, number])[] = [

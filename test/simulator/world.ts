@@ -43,6 +43,8 @@ export interface RunResult {
   readonly trace: readonly string[];
   /** Of the whole history: two runs of one seed are equal. */
   readonly fingerprint: number;
+  /** Effects on devices (before and after each) and changes in the coordinator. */
+  readonly points: number;
 }
 
 export class World {
@@ -245,6 +247,33 @@ export class World {
     await this.#settle(nemesis);
   }
 
+  /**
+   * One small story without chance faults: made, written, moved there and back, removed, made again. The process that comes
+   * to the `crashAt`th point ends there, with nothing of what was in flight, and starts again.
+   */
+  async runStory(profile: Profile): Promise<void> {
+    this.scheduler.onStep = () => this.#watch();
+    this.onCrashPoint = (node) => {
+      this.count('crash at a point');
+      this.note(`CRASH of ${node.id} at point ${this.points}`);
+      node.crash('power-cut');
+      this.scheduler.after(500, () => node.start());
+    };
+    for (const node of this.memberNodes()) node.start();
+    await this.scheduler.runFor(3_000);
+    this.clients.start(1, { removing: profile.removing });
+    for (const to of [...this.members, ...this.members]) {
+      await this.scheduler.runFor(4_000);
+      for (const node of this.memberNodes()) {
+        if (!node.ready) continue;
+        void node.ownership?.move(this.clients.buckets[0]?.name ?? '', to).catch(() => undefined);
+        break;
+      }
+    }
+    await this.scheduler.runFor(4_000);
+    await this.#settle(new Nemesis(this, profile));
+  }
+
   async #settle(nemesis: Nemesis): Promise<void> {
     this.note('--- faults end');
     nemesis.heal();
@@ -312,15 +341,22 @@ export class World {
   }
 }
 
-export async function runSeed(seed: number, profileName: string, profile: Profile): Promise<RunResult> {
+/** @param crashAt the story instead of the faults, with a crash at this point; 0 = none. */
+export async function runSeed(
+  seed: number,
+  profileName: string,
+  profile: Profile,
+  crashAt: number | null = null,
+): Promise<RunResult> {
   const world = new World(seed, profile);
+  if (crashAt) world.crashAt = crashAt;
   let failure: string | null = null;
   const unhandled = (error: unknown) => {
     failure ??= `unhandled: ${error instanceof Error ? error.stack : String(error)}`;
   };
   process.on('unhandledRejection', unhandled);
   try {
-    await world.run(profile);
+    await (crashAt === null ? world.run(profile) : world.runStory(profile));
   } catch (error) {
     failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
   } finally {
@@ -340,5 +376,6 @@ export async function runSeed(seed: number, profileName: string, profile: Profil
     failure,
     trace,
     fingerprint,
+    points: world.points,
   };
 }
