@@ -142,15 +142,14 @@ async function takeStep(
   });
 }
 
-export async function dropSteps(
-  driver: DatasetDriver,
-  dataset: string,
-  puller: string | null,
-  keepGuid: string | null,
-): Promise<void> {
-  for (const { name, guid } of await driver.snapshots(dataset)) {
-    const step = puller === null ? isOurs(name) : isStepOf(name, puller);
-    if (!step || guid === keepGuid) continue;
+/**
+ * The newest stays too: this question may be one that was asked before the puller got that step, and was long on its way;
+ * without it the two would have nothing in common, and all would be sent again.
+ */
+async function dropSteps(driver: DatasetDriver, dataset: string, puller: string, have: string | null): Promise<void> {
+  const steps = (await driver.snapshots(dataset)).filter(({ name }) => isStepOf(name, puller));
+  for (const { name, guid } of steps.slice(0, -1)) {
+    if (guid === have) continue;
     await driver.release(dataset, name, HOLD_TAG);
     await driver.destroySnapshot(dataset, name);
   }

@@ -9,7 +9,7 @@ import type { DatasetRunner } from './runner.ts';
 const LOOK_EVERY_MS = 1_000;
 /** After the second attempt in a row; doubles from there. */
 const REST_FIRST_MS = 1_000;
-const REST_MAX_MS = 60_000;
+const REST_MAX_MS = 10_000;
 /** So long without a fault, and the next one is the first again. */
 const CALM_MS = 120_000;
 
@@ -101,8 +101,8 @@ export class StorePlace {
       if (runner.store !== store) return;
       const isNew = fault !== null && this.#fault === null;
       this.#fault = fault;
-      // zfs-fuse: closing the files of a mount that was detached by force hangs the daemon more often than not, and the
-      // whole pool with it. One dataset that takes no large bodies is the smaller harm; an operator is told.
+      // zfs-fuse: after a store on a mount that was detached by force had been closed, the pool was seen to stop answering.
+      // One dataset that takes no large bodies is the smaller harm; an operator is told.
       if (!runner.deps.driver.capabilities.readonlyFencesOpenFiles) {
         if (isNew) runner.deps.logger.error({ dataset: runner.dataset, reason: fault }, CHANGED);
         return;

@@ -97,3 +97,22 @@ test('B is lost between promise and commit: nobody serves until it is back, then
   await cluster.until('moved in the end', () => cluster.ownerOf('photos') === to);
   assert.equal(await cluster.get(to, 'photos', 'k'), 'v');
 });
+
+test('a question for a step that was overtaken by the next one does not take away what the puller holds', async () => {
+  cluster = await TestCluster.start(['a', 'b']);
+  const owner = await cluster.create('photos');
+  const puller = owner === 'a' ? 'b' : 'a';
+  const record = cluster.own(owner).access.records().records[0];
+  const ask = async (have: string | null) => {
+    const call = cluster.own(owner).methods.calls['ownership.snapshot'];
+    return (await call?.({ dataset: 'photos', id: record?.id, have }, puller)) as { name: string; guid: string };
+  };
+  const first = await ask(null);
+  const second = await ask(first.guid);
+  // Sent before the second step was received, carried out after it.
+  await ask(first.guid);
+  const left = async () => (await cluster.node(owner).driver.snapshots('photos')).map(({ guid }) => guid);
+  assert.ok((await left()).includes(second.guid), 'the base of the next increment is still there');
+  for (let i = 0; i < 5; i++) await ask(second.guid);
+  assert.ok((await left()).length <= 3, 'and they do not pile up');
+});
