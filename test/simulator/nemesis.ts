@@ -364,7 +364,10 @@ export class Nemesis {
     const world = this.#world;
     const victim = world.random.pick(world.members);
     if (!victim || world.members.length < 3) return false;
-    world.reconfigure(world.members, [...world.draining, victim], 3_000);
+    const draining = new Set([...world.draining, victim]);
+    // Somebody has to take what the others give away.
+    if (world.members.every((id) => draining.has(id))) return false;
+    world.reconfigure(world.members, [...draining], 3_000);
     const look = (left: number) => {
       if (left === 0 || !world.draining.has(victim) || world.members.length < 3) return;
       if (this.#holds(victim) || !world.coordinator.up) return void world.scheduler.after(1_500, () => look(left - 1));
