@@ -34,6 +34,8 @@ export interface TestRun {
 
 export class Workshop {
   readonly #folder: string;
+  /** Ends the run that is under way. */
+  #kill: () => void = () => {};
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -47,8 +49,10 @@ export class Workshop {
     return new Workshop(folder);
   }
 
+  /** Ends what runs in it. */
   remove(): Promise<void> {
-    return rm(this.#folder, { recursive: true, force: true });
+    this.#kill();
+    return rm(this.#folder, { recursive: true, force: true, maxRetries: 10 });
   }
 
   /** Makes the mutant, runs `task`, and puts the files back. */
@@ -109,14 +113,13 @@ export class Workshop {
       timedOut = true;
       end();
     }, limitMs);
-    const interrupted = () => signal('SIGKILL');
-    process.once('exit', interrupted);
+    this.#kill = () => signal('SIGKILL');
     await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
     clearTimeout(limit);
     clearTimeout(failed);
-    process.off('exit', interrupted);
     // What a run left behind in its group has no business any more.
     signal('SIGKILL');
+    this.#kill = () => {};
     return { outcomes: outcomesIn(out), timedOut, ms: performance.now() - beganMs, said: said || out.slice(-2_000) };
   }
 }
