@@ -79,7 +79,8 @@ describe('the watch', () => {
 
   const driverOf = (read: () => Promise<Usage>) => ({ storage: 'zfs:tank/zring', usage: read }) as DatasetDriver;
   const unavailable = (error: unknown) =>
-    isZringError(error, 'STORAGE_UNAVAILABLE') && /tank\/zring: (has not answered for 7 s|was taken away: something)/.test(error.message);
+    isZringError(error, 'STORAGE_UNAVAILABLE') &&
+    /tank\/zring: (has not answered for 7 s|was taken away: something)/.test(error.message);
 
   it('lets nobody near a silent storage, readers neither, and everybody again when it answers', async () => {
     const { pulse, set } = played();

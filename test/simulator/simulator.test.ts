@@ -5,7 +5,7 @@ import { PROFILES, STORY } from './nemesis.ts';
 import { runSeed } from './world.ts';
 
 const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 60);
-const FIRST_SEED = Number(process.env.ZRING_SIMULATOR_SEED ?? Math.floor(Math.random() * 1e9));
+const FIRST_SEED = Number(process.env.ZRING_SIMULATOR_SEED ?? 1);
 
 /** Not only tried: it met somebody. */
 const REALLY_HAPPENED = [
@@ -47,8 +47,7 @@ for (const [name, profile] of Object.entries(PROFILES)) {
 /** Every so many points of the story, from another one each time. */
 const POINTS_APART = Number(process.env.ZRING_SIMULATOR_POINTS_APART ?? 25);
 
-// Open: story 1, point 43. The record names a node whose new copy is gone after the crash (driver of the simulator, or creation).
-test('a crash right before and right after each effect', { todo: 'story 1, crash at point 43' }, async () => {
+test('a crash right before and right after each effect', async () => {
   for (const seed of [1, 2]) {
     const base = await runSeed(seed, 'story', STORY, 0);
     assert.equal(base.failure, null, `story ${seed}: ${base.failure}`);
