@@ -138,7 +138,10 @@ export class Janitor {
     const { self, coordinator, peers, limits } = this.#deps;
     const { copy } = runner.state;
     const record = (await coordinator.readRecord(runner.dataset))?.record;
-    if (!copy || !record || record.id !== copy.id) return false;
+    if (!copy || !record) return false;
+    // Another dataset of this name, above it: nobody makes one before the former is gone for good, and its tombstone may
+    // have been overwritten before this node read it.
+    if (record.id !== copy.id) return record.phase !== 'deleted' && record.term.n > copy.term.n;
     if (record.phase === 'deleted') return true;
     if (record.owner === self || record.phase === 'draining' || record.target === self) return false;
     const request = { dataset: runner.dataset, id: copy.id };
