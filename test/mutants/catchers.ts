@@ -49,3 +49,4 @@ export const reports = of('test/ownership/report.test.ts');
 export const mapKeeper = of('test/ownership/map-keeper.test.ts');
 export const dirStream = of('test/dataset/dir-stream.test.ts');
 export const unknownOutcome = of('test/store/unknown-outcome.test.ts');
+export const hopBody = of('test/routing/hop-body.test.ts');

@@ -1,5 +1,5 @@
 // Mutants of routing: circles, second tries of what may have been done, cut answers that look whole, absence without proof.
-import { abort, forward, router } from './catchers.ts';
+import { abort, forward, hopBody, router } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
 
 const RULES = 'every combination keeps the rules';
@@ -83,6 +83,14 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     file: 'src/routing/hop-body.ts',
     find: '    if (!this.#request.readableEnded) this.destroy(cutShort());',
     replace: '    if (!this.#request.readableEnded) this.push(null);',
-    caughtBy: [abort('the client goes in the middle of its body (chunked): the owner never sees an end')],
+    caughtBy: [hopBody('a sender that goes before the end: an error, not an end')],
+  },
+  {
+    name: 'end-an-incomplete-body-well',
+    breaks: 'the owner stores a body that the parser did not see the end of',
+    file: 'src/routing/hop-body.ts',
+    find: 'if (this.#request.complete) this.push(null);',
+    replace: 'if (this.#request.readableEnded) this.push(null);',
+    caughtBy: [hopBody('an end that the parser does not call complete: an error, not an end')],
   },
 ];

@@ -74,7 +74,8 @@ export class Workshop {
   /** Runs these tests of one file; `catchers` share file, environment and `wholeFile`. */
   async run(catchers: readonly [Catcher, ...Catcher[]], limitMs: number): Promise<TestRun> {
     const [{ file, env, wholeFile }] = catchers;
-    const names = wholeFile ? [] : [...new Set(catchers.map(({ test }) => test))];
+    const wanted = new Set(catchers.map(({ test }) => test));
+    const names = wholeFile ? [] : [...wanted];
     const patterns = names.map((name) => `--test-name-pattern=^${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`);
     const reporter = ['--test-reporter', join(this.#folder, 'test/mutants/reporter.mjs')];
     // A test of this command runs inside of node:test, whose children would speak its own protocol.
@@ -92,7 +93,7 @@ export class Workshop {
     let failed: NodeJS.Timeout | undefined;
     child.stdout.on('data', (chunk) => {
       out += chunk;
-      if (failed || wholeFile || !outcomesIn(out).some(({ verdict }) => verdict === 'fail')) return;
+      if (failed || !outcomesIn(out).some((one) => one.verdict === 'fail' && wanted.has(one.name))) return;
       failed = setTimeout(end, FAILED_MS);
     });
     child.stderr.on('data', (chunk) => {
