@@ -46,8 +46,22 @@ export function storeSuite(title: string, start: () => Promise<ContractHarness>)
       const acknowledged = new Map<string, Buffer>();
       let n = 0;
       let writing = true;
+      // Each round lets so many in: a disk on which writing is faster than sending would never come to the end.
+      const writesPerRound = 60;
+      let allowed = writesPerRound;
+      let letIn = () => {};
       const writer = async () => {
         while (writing) {
+          if (n >= allowed) {
+            await new Promise<void>((resolve) => {
+              const others = letIn;
+              letIn = () => {
+                others();
+                resolve();
+              };
+            });
+            continue;
+          }
           const turn = n++;
           const body = bytesOf(SIZES[turn % SIZES.length] ?? 10, turn);
           await put(store, `key ${turn}`, body);
@@ -59,6 +73,8 @@ export function storeSuite(title: string, start: () => Promise<ContractHarness>)
       try {
         for (let round = 1; round <= 4; round++) {
           const had = new Map(acknowledged);
+          allowed += writesPerRound;
+          letIn();
           const { guid } = await h.a.snapshot(name, `s${round}`, store);
           await transfer(name, `s${round}`, fromGuid);
           // Opening for writes changes the copy: only the last one is looked into.
@@ -67,6 +83,7 @@ export function storeSuite(title: string, start: () => Promise<ContractHarness>)
         }
       } finally {
         writing = false;
+        letIn();
         await Promise.all(writers);
         await store.close();
       }
