@@ -5,6 +5,7 @@
 // What is sampled: the catalog. `wholeNodes` nodes keep every record; of the others each keeps the records of datasets that
 // it owns, owned, is told to pull or is home of under one of the scenario's maps. A hundred thousand records times three
 // thousand nodes would take a hundred gigabytes. Calls and bytes are those of whole catalogs on all nodes.
+import assert from 'node:assert/strict';
 import type { ClusterMap } from '../../src/cluster/map.ts';
 import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import { createRing, type Ring } from '../../src/cluster/ring.ts';
@@ -52,6 +53,8 @@ const ROUND_TRIP_MS = 2;
 const STREAMS: StreamTimes = { fullMs: 500, incrementMs: 50 };
 /** As in config/schema.ts. */
 const CONCURRENCY = 2;
+/** Longer than any call waits for its answer. */
+const KILL_SECONDS_MAX = 120;
 
 export class ScaleCluster {
   readonly time = new VirtualTime();
@@ -170,8 +173,15 @@ export class ScaleCluster {
     }).catch((error: unknown) => this.#failed(error));
   }
 
+  /** What a node waits for meanwhile has to come to its end, so time goes on. */
   async kill(): Promise<void> {
-    await Promise.all(this.running.map((node) => node.ownership?.kill()));
+    let ended = false;
+    const all = Promise.all(this.running.map((node) => node.ownership?.kill())).finally(() => {
+      ended = true;
+    });
+    await this.until(() => ended, KILL_SECONDS_MAX, 1);
+    assert.ok(ended, 'killed nodes are gone');
+    await all;
     for (const node of this.nodes) node.ownership = null;
   }
 
