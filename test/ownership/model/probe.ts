@@ -63,6 +63,7 @@ function completions(state: CopyState): Event[] {
     case 'unsure':
       return [
         { on: 'reloaded', copy },
+        ...(state.openTerm === null ? [{ on: 'reloaded', copy: null } as const] : []),
         { on: 'reload-failed', failure: STORAGE },
       ];
     case 'opening':

@@ -42,6 +42,11 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
       { on: 'pulled', run: 1, copy: received },
     ],
   ],
+  // A pull fails after it has received something.
+  [
+    { self: 'b', record: recordOf() },
+    [{ on: 'pull' }, wrote(recordOf({ phase: 'copying', target: 'b' })), { ...failed, copy: received }],
+  ],
   // The way back, onto a prior copy: refused before; long decided; busy for long; given to another; cut at the end.
   [{ ...back, fences: { [ID]: { n: 3, verdict: 'refused' } } }, [...asked, answered]],
   [{ ...back, fences: { [ID]: { n: 9, verdict: 'adopted' } } }, [...asked, answered]],
