@@ -13,6 +13,7 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Database as LmdbTable, open as lmdbOpen, type RootDatabase } from 'lmdb';
+import { noteInheritable } from './descriptors.ts';
 import { assert, ZringError } from './errors.ts';
 import { type Door, doorOf, openDoor, removeDoor } from './lmdb-door.ts';
 import { checkPages, pagesFree, readMeta, readThrough } from './lmdb-file.ts';
@@ -169,6 +170,7 @@ export class Database<Table extends string> {
   readonly path: string;
   readonly readonly: boolean;
   #root: RootDatabase<Buffer, Buffer>;
+  #forgetDescriptors: () => void = () => {};
   readonly #tables = new Map<Table, LmdbTable<Buffer, Buffer>>();
   readonly #identity: string;
   readonly #door: Door;
@@ -206,19 +208,28 @@ export class Database<Table extends string> {
 
   #openEnvironment(): RootDatabase<Buffer, Buffer> {
     openDoor(this.#door, this.path, this.#identity);
-    return lmdbOpen<Buffer, Buffer>({
-      path: this.#door.path,
-      noSubdir: true,
-      readOnly: this.readonly,
-      overlappingSync: false,
-      // With it lmdb-js makes a promise of its own for each batch, and its rejection would be nobody's to handle.
-      eventTurnBatching: false,
-      pageSize: PAGE_BYTES,
-      mapSize: this.#options.mapBytes ?? MAP_BYTES_DEFAULT,
-      maxDbs: TABLES_MAX,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-    });
+    const { result, forget } = noteInheritable(() =>
+      lmdbOpen<Buffer, Buffer>({
+        path: this.#door.path,
+        noSubdir: true,
+        readOnly: this.readonly,
+        overlappingSync: false,
+        // With it lmdb-js makes a promise of its own for each batch, and its rejection would be nobody's to handle.
+        eventTurnBatching: false,
+        pageSize: PAGE_BYTES,
+        mapSize: this.#options.mapBytes ?? MAP_BYTES_DEFAULT,
+        maxDbs: TABLES_MAX,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+      }),
+    );
+    this.#forgetDescriptors = forget;
+    return result;
+  }
+
+  async #closeEnvironment(): Promise<void> {
+    await this.#root.close();
+    this.#forgetDescriptors();
   }
 
   #openTables(create: boolean): void {
@@ -417,7 +428,7 @@ export class Database<Table extends string> {
     const message = `${this.path} is being reopened after a failed commit`;
     this.#broken = new ZringError('STORAGE_UNAVAILABLE', message, { cause: reason, subject: this.path });
     try {
-      await this.#root.close();
+      await this.#closeEnvironment();
       // What the kernel holds of the file now is what we read from here on: it must not be lost any more.
       const { txnId } = await withFile(this.path, 'r+', async (file) => {
         await file.sync();
@@ -471,7 +482,7 @@ export class Database<Table extends string> {
   async #close(): Promise<void> {
     await this.#committing?.catch(() => {});
     try {
-      await this.#root.close();
+      await this.#closeEnvironment();
       if (this.readonly) return;
       if (!this.#broken) await writeCleanMarker(this.path);
       if (this.#options.alone) removeDoor(this.#door);

@@ -3,7 +3,9 @@
 // for a command stuck in the kernel (a suspended pool) cannot be killed and would be waited for without end.
 // Knows nothing of ZFS.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { inheritableDescriptors } from '../common/descriptors.ts';
 import { ZringError } from '../common/errors.ts';
 
 /** A listing of 10,000 datasets prints about 6 MiB; beyond this something is wrong. */
@@ -90,7 +92,20 @@ export const systemCommands: CommandRunner = createCommands();
 function start(args: readonly string[], stdin: 'ignore' | 'pipe', stdout: 'ignore' | 'pipe'): ChildProcess {
   const [program = '', ...rest] = args;
   const path = process.env.PATH ? `${process.env.PATH}:${SYSTEM_FOLDERS}` : SYSTEM_FOLDERS;
-  return spawn(program, rest, { stdio: [stdin, stdout, 'pipe'], shell: false, env: { PATH: path, LC_ALL: 'C' } });
+  const stdio = [stdin, stdout, 'pipe' as const, ...covers()];
+  return spawn(program, rest, { stdio, shell: false, env: { PATH: path, LC_ALL: 'C' } });
+}
+
+let nothing: number | null = null;
+
+/** From descriptor 3 on: /dev/null in place of each file that the child must not keep open. The others close by themselves. */
+function covers(): ('ignore' | number)[] {
+  const numbers = inheritableDescriptors();
+  if (numbers.size === 0) return [];
+  nothing ??= openSync('/dev/null', 'r');
+  const cover = nothing;
+  const last = Math.max(...numbers);
+  return Array.from({ length: last - 2 }, (_, i) => (numbers.has(i + 3) ? cover : 'ignore'));
 }
 
 async function runCommand(args: readonly string[], options: { timeoutMs: number }, line: Line): Promise<CommandResult> {

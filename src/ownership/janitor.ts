@@ -13,6 +13,7 @@ import type { OwnershipLimits } from './limits.ts';
 import { METHODS, readDescription } from './peer-messages.ts';
 import type { DatasetRunner } from './runner.ts';
 import { HOLD_TAG, isOurs } from './snapshot-names.ts';
+import type { CopyState } from './state.ts';
 
 export interface JanitorDeps {
   readonly self: string;
@@ -157,16 +158,23 @@ export class Janitor {
   /** The base for moving back is kept as long as the copy it would meet there; then it only holds space. */
   async #dropSnapshots(runner: DatasetRunner): Promise<void> {
     const { driver, clock, priorCopyMs } = this.#deps;
-    const { copy, phase } = runner.state;
-    if (copy?.role !== 'owner' || copy.promise || phase.at !== 'idle') return;
+    if (!isAtRest(runner.state)) return;
     const snapshots = await driver.snapshots(runner.dataset);
     for (const snapshot of snapshots) {
       if (!isOurs(snapshot.name) || clock.wallMs() - snapshot.createdMs < priorCopyMs()) continue;
       await runner.onDisk(async () => {
-        if (runner.state.copy?.role !== 'owner' || runner.state.copy.promise) return;
+        if (!isAtRest(runner.state)) return;
         await driver.release(runner.dataset, snapshot.name, HOLD_TAG);
         await driver.destroySnapshot(runner.dataset, snapshot.name);
       });
     }
   }
+}
+
+/**
+ * Owned, and nobody takes it over. While somebody has a claim, or nobody knows, snapshots of moves are kept: a stream may
+ * take longer than a prior copy is kept, and its base is what the next one needs.
+ */
+function isAtRest({ copy, phase, record }: CopyState): boolean {
+  return copy?.role === 'owner' && !copy.promise && phase.at === 'idle' && record?.phase === 'stable';
 }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { isZringError } from '../../src/common/errors.ts';
+import { createDatabase } from '../../src/common/lmdb.ts';
 import { createCommands, systemCommands } from '../../src/dataset/command.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -49,6 +53,29 @@ describe('commands', () => {
     copy.stdin?.write(Buffer.alloc(100_000));
     copy.kill();
     assert.equal((await copy.exited).code, null);
+  });
+
+  it('hold no index open: a long stream would keep other datasets from being unmounted', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'zring-command-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const list = `for (const fd of fs.readdirSync('/proc/self/fd')) {
+      try { console.log(fs.readlinkSync('/proc/self/fd/' + fd)) } catch {}
+    }`;
+    const filesOf = async (open: number) => {
+      const { stdout } = await systemCommands.run(node(list), { timeoutMs: TIMEOUT_MS });
+      assert.equal(stdout.split('\n').filter((file) => file.startsWith(folder)).length, 0, `${open} are open`);
+    };
+    const databases = [];
+    for (let n = 1; n <= 20; n++) databases.push(await createDatabase(join(folder, `index-${n}`), { tables: ['t'] }));
+    await filesOf(20);
+    for (const database of databases.splice(3, 10)) await database.close();
+    await filesOf(10);
+    const stream = systemCommands.stream(node(list), 'out');
+    let text = '';
+    for await (const chunk of stream.stdout ?? []) text += chunk;
+    assert.equal((await stream.exited).code, 0);
+    assert.ok(text.length > 0 && !text.includes(folder), text);
+    for (const database of databases) await database.close();
   });
 
   it('that do not end keep their places: no more are started than there are', async () => {

@@ -1,8 +1,16 @@
 // Mutants of the dataset drivers: mounts, streams, snapshots, holds, properties.
-import { dir, dirSnapshot, dirStream, zfsFaults, zfsParse, zfsProof } from './catchers.ts';
+import { command, dir, dirSnapshot, dirStream, zfsFaults, zfsParse, zfsProof } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
 
 export const DATASET_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'children-hold-the-index-open',
+    breaks: 'a dataset cannot be handed over while a stream of another one runs: its file system is busy',
+    file: 'src/dataset/command.ts',
+    find: "const stdio = [stdin, stdout, 'pipe' as const, ...covers()];",
+    replace: "const stdio = [stdin, stdout, 'pipe' as const];",
+    caughtBy: [command('hold no index open: a long stream would keep other datasets from being unmounted')],
+  },
   {
     name: 'zfs-open-an-unmounted-path',
     breaks: 'what lies below an absent mount is served as the dataset',

@@ -5,6 +5,7 @@ import {
   catalog,
   catalogKeeper,
   durableWords,
+  janitor,
   life,
   mapChange,
   mapKeeper,
@@ -336,6 +337,18 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     find: "if (record.phase === 'deleted') return true;",
     replace: "if (record.phase === 'deleted' || (record.owner !== self && record.phase === 'stable')) return true;",
     caughtBy: [life('a prior copy is destroyed after its time, and only when the owner says that it has the dataset')],
+  },
+  {
+    name: 'drop-the-base-of-a-pull-under-way',
+    breaks: 'a stream that takes longer than a prior copy is kept loses its base, and all is sent again, without end',
+    file: 'src/ownership/janitor.ts',
+    find: " && record?.phase === 'stable';",
+    replace: ';',
+    caughtBy: [
+      janitor('snapshots of moves, older than a prior copy gets, when somebody copies, however long: kept'),
+      janitor('snapshots of moves, older than a prior copy gets, when it was asked to drain: kept'),
+      janitor('snapshots of moves, older than a prior copy gets, when nobody knows: kept'),
+    ],
   },
   {
     name: 'a-failover-loses-a-creation-for-good',
