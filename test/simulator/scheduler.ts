@@ -41,13 +41,16 @@ export class Scheduler {
     this.nowMs = untilMs;
   }
 
-  /** False when it did not come true within the time. */
-  async runUntil(condition: () => boolean, withinMs: number): Promise<boolean> {
+  /** False when it did not come true within the time. @param everyMs How often it is asked, for one that is dear. */
+  async runUntil(condition: () => boolean, withinMs: number, everyMs = 0): Promise<boolean> {
     const untilMs = this.nowMs + withinMs;
     while (!condition()) {
-      const next = this.#heap[0];
-      if (!next || next.atMs > untilMs) return false;
-      await this.#step();
+      const askMs = this.nowMs + everyMs;
+      do {
+        const next = this.#heap[0];
+        if (!next || next.atMs > untilMs) return everyMs > 0 && condition();
+        await this.#step();
+      } while (this.nowMs < askMs);
     }
     return true;
   }

@@ -4,11 +4,8 @@ import test from 'node:test';
 import { PROFILES, STORY } from './nemesis.ts';
 import { runSeed } from './world.ts';
 
-const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 10);
+const SEEDS = Number(process.env.ZRING_SIMULATOR_SEEDS ?? 60);
 const FIRST_SEED = Number(process.env.ZRING_SIMULATOR_SEED ?? 1);
-
-/** With fewer seeds a rare fault may not have its turn. */
-const COUNTED_SEEDS_MIN = 60;
 
 /** Not only tried: it met somebody. */
 const REALLY_HAPPENED = [
@@ -36,9 +33,8 @@ for (const [name, profile] of Object.entries(PROFILES)) {
       assert.equal(result.failure, null, `${replay}\n${result.failure}\n${result.trace.slice(-40).join('\n')}`);
     }
     // The clusters must have done something under what was done to them, or nothing is shown.
-    assert((totals.acknowledged ?? 0) > SEEDS * 5, JSON.stringify(totals));
-    assert((totals.opening ?? 0) > SEEDS * 2, JSON.stringify(totals));
-    if (SEEDS < COUNTED_SEEDS_MIN) return;
+    assert((totals.acknowledged ?? 0) > SEEDS * 10, JSON.stringify(totals));
+    assert((totals.opening ?? 0) > SEEDS * 3, JSON.stringify(totals));
     for (const what of name === 'mixed' ? REALLY_HAPPENED : []) {
       assert((totals[what] ?? 0) > 0, `${what}: never: ${JSON.stringify(totals)}`);
     }
@@ -48,8 +44,8 @@ for (const [name, profile] of Object.entries(PROFILES)) {
   });
 }
 
-/** Every so many points of the story, from another one each time. */
-const POINTS_APART = Number(process.env.ZRING_SIMULATOR_POINTS_APART ?? 40);
+/** Every so many points of the story, the first by the seed. */
+const POINTS_APART = Number(process.env.ZRING_SIMULATOR_POINTS_APART ?? 25);
 
 test('a crash right before and right after each effect', async () => {
   for (const seed of [1, 2]) {
@@ -61,7 +57,7 @@ test('a crash right before and right after each effect', async () => {
       crashes += counts['crash at a point'] ?? 0;
       assert.equal(failure, null, `story ${seed}, crash at point ${point}: ${failure}\n${trace.slice(-40).join('\n')}`);
     }
-    assert(crashes > 3, `${crashes} crashes at ${base.points} points`);
+    assert(crashes > 10, `${crashes} crashes at ${base.points} points`);
   }
 });
 

@@ -20,6 +20,8 @@ const NAMES = ['a', 'b', 'c', 'd', 'e'];
 const TRACE_MAX = 4_000;
 /** Within this time, after the last fault, everything is where it belongs. */
 const SETTLE_MS = 15 * 60_000;
+/** How often everything is looked at for that. */
+const LOOK_MS = 500;
 const STEPS_MAX = 400_000;
 
 /** Production's limits, but for what would only make histories longer; some clusters have hardly any room. */
@@ -278,7 +280,7 @@ export class World {
     this.note('--- faults end');
     nemesis.heal();
     this.clients.freeze();
-    const settled = await this.scheduler.runUntil(() => this.#unsettled() === null, SETTLE_MS);
+    const settled = await this.scheduler.runUntil(() => this.#unsettled() === null, SETTLE_MS, LOOK_MS);
     if (!settled) this.truth.fail(`liveness: ${this.#unsettled()}`);
     this.clients.stop();
     await this.scheduler.runUntil(() => this.clients.idle, 60_000);
