@@ -246,8 +246,13 @@ function reclaiming(
       return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message: `${state.dataset}: cannot resume` });
     }
     if (wentOn(copy, current, state.self)) {
-      const message = `${state.dataset}: refused by the node it was promised to, but owned by ${current?.owner} since`;
-      return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message });
+      const message = `${state.dataset}: copy set aside: refused by the node it was promised to, but owned by ${current?.owner} since`;
+      const away: Effect = { do: 'move-away', copy, how: 'deposed' };
+      return stay({ ...seen, phase: { at: 'moving-away', how: 'deposed' } }, away, {
+        do: 'note',
+        level: 'error',
+        message,
+      });
     }
     const known = seen.record !== null && seen.record.id === copy.id ? seen.record : null;
     const next = {
@@ -277,7 +282,7 @@ function reclaiming(
 
 /**
  * A third node owns it above the promise: only whoever adopted the promise can have handed it on, so a refusal came from a
- * node that has forgotten.
+ * node that has forgotten (it came back with an old disk, or with an empty one). As for an owner without a promise: deposed.
  */
 function wentOn(copy: Copy, current: OwnershipRecord | null, self: string): boolean {
   if (!copy.promise || current?.id !== copy.id || current.owner === self || current.owner === copy.promise.to)

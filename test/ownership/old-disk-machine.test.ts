@@ -97,7 +97,7 @@ test('asked about a promise without a fence: the record may show that the verdic
   }
 });
 
-test('told refused, but a third node owns it above the promise: the promise is not taken back', () => {
+test('told refused, but a third node owns it above the promise: the promise is not taken back, the copy is set aside', () => {
   const asked = step(
     on(copy({ promise }), record({ phase: 'draining', target: 'b' })),
     { on: 'told-refused', from: 'b', id: ID, n: 3 },
@@ -111,7 +111,7 @@ test('told refused, but a third node owns it above the promise: the promise is n
     const tagged = { record: record({ owner, term: term(6, owner), inSync: [owner] }), tag: 'u' };
     return does(asked.state, { on: 'record-read', tagged, ground: 'g', complete: true }).map((effect) => effect.do);
   };
-  assert.deepEqual(read('c'), ['note']);
+  assert.deepEqual(read('c'), ['move-away', 'note']);
   assert.deepEqual(read('b'), ['cas'], 'a late commit of the refused term');
   assert.deepEqual(read('a'), ['cas']);
 });

@@ -1,6 +1,6 @@
 // Short stories that walks and closure tell too seldom; each of their steps is a row of the page. Data.
 import { type Copy, type Event, MACHINE_LIMITS } from '../../../src/ownership/state.ts';
-import { copyOf, ID, PROMISE, recordOf, type Start, term, wrote } from '../words.ts';
+import { copyOf, ID, PROMISE, read, recordOf, type Start, term, wrote } from '../words.ts';
 
 const prior = copyOf({ role: 'prior', term: term(2, 'b'), priorSinceMs: 1 });
 const received = copyOf({ role: 'receiving' });
@@ -81,6 +81,11 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
       { ...failed, copy: null },
     ],
   ]),
+  // The node of the promise came back without its disk, after it had handed the dataset on.
+  [
+    { copy: copyOf({ promise: PROMISE }), record: recordOf({ phase: 'draining', target: 'b' }) },
+    [{ on: 'told-refused', from: 'b', id: ID, n: 3 }, read(recordOf({ owner: 'c', term: term(9, 'c') }))],
+  ],
   // Publishing, an owner hears that it is one no more.
   [{ copy: copyOf(), record: recordOf({ term: term(2) }) }, [{ on: 'tick' }, deposed]],
   [
