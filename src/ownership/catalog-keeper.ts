@@ -79,6 +79,8 @@ export class CatalogKeeper {
   #fromStart = false;
   /** Datasets whose deletion the coordinator may have to hear again; null = look at all. */
   #suspects: Set<string> | null = null;
+  /** Known, and perhaps not on the disk yet: whatever is written next says it too, or a cursor could get ahead of it. */
+  readonly #unstored = { entries: new Set<string>(), tombstones: new Set<string>() };
 
   constructor(deps: CatalogKeeperDeps) {
     this.#deps = deps;
@@ -198,17 +200,36 @@ export class CatalogKeeper {
 
   async #commit(change: CatalogChange, withMeta: boolean): Promise<void> {
     this.#catalog = change.catalog;
-    for (const dataset of change.changed) this.#suspects?.add(dataset);
-    const changes: { key: string; value: string }[] = [];
+    const { entries, tombstones } = this.#unstored;
     for (const dataset of change.changed) {
-      const entry = change.catalog.entries.get(dataset);
-      if (entry) changes.push({ key: recordKey(dataset), value: storeEntry(entry, change.catalog.incarnation) });
+      this.#suspects?.add(dataset);
+      entries.add(dataset);
     }
-    for (const id of change.buried) changes.push({ key: `catalog/tombstone/${id}`, value: '1' });
-    if (withMeta) changes.push(metaChange(change.catalog));
+    for (const id of change.buried) tombstones.add(id);
     // Memory first: knowledge that is not yet on disk is still true, and what is lost is read again from the cursor.
     if (change.changed.length > 0) this.#deps.onChange(change.changed);
-    if (changes.length > 0) await this.#deps.disk.commit(changes);
+    await this.#store(withMeta);
+  }
+
+  async #store(withMeta: boolean): Promise<void> {
+    const { incarnation, entries: known } = this.#catalog;
+    const stored: [string, CatalogEntry][] = [];
+    for (const dataset of this.#unstored.entries) {
+      const entry = known.get(dataset);
+      if (entry) stored.push([dataset, entry]);
+    }
+    const buried = [...this.#unstored.tombstones];
+    const changes = [
+      ...stored.map(([dataset, entry]) => ({ key: recordKey(dataset), value: storeEntry(entry, incarnation) })),
+      ...buried.map((id) => ({ key: `catalog/tombstone/${id}`, value: '1' })),
+      ...(withMeta ? [metaChange(this.#catalog)] : []),
+    ];
+    if (changes.length === 0) return;
+    await this.#deps.disk.commit(changes);
+    for (const [dataset, entry] of stored) {
+      if (this.#catalog.entries.get(dataset) === entry) this.#unstored.entries.delete(dataset);
+    }
+    for (const id of buried) this.#unstored.tombstones.delete(id);
   }
 
   /** After a time without the coordinator: hints and changes may have been missed in ways that nobody foresaw. */

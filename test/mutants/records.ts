@@ -351,6 +351,19 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'a-cursor-ahead-of-its-records',
+    breaks: 'a record that could not be stored is never read again after a restart: the node goes by the one before',
+    file: 'src/ownership/catalog-keeper.ts',
+    find: 'for (const dataset of this.#unstored.entries) {',
+    replace:
+      'for (const dataset of [...this.#unstored.entries].slice(-1)) {\n      this.#unstored.entries.delete(dataset);',
+    caughtBy: [
+      catalogKeeper(
+        'what could not be stored is stored with what comes next: a restart never knows less than its cursor says',
+      ),
+    ],
+  },
+  {
     name: 'a-failover-loses-a-creation-for-good',
     breaks: 'I3: what the coordinator lost and only its owner had seen is told by nobody',
     file: 'src/ownership/catalog.ts',

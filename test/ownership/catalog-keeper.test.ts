@@ -3,17 +3,38 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import type { DurableMap } from '../../src/common/durable-map.ts';
+import { ZringError } from '../../src/common/errors.ts';
 import { createSystemClock } from '../../src/common/system-clock.ts';
 import { CatalogKeeper } from '../../src/ownership/catalog-keeper.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { createMemoryCluster } from '../support/memory-coordinator.ts';
 
-const disk: DurableMap = {
-  get: () => undefined,
-  entries: () => [],
-  commit: async () => undefined,
-  close: async () => undefined,
-};
+/** What was committed; `failing` are the next commits that are lost, as by a disk that is full for a moment. */
+class Disk implements DurableMap {
+  readonly content = new Map<string, string>();
+  failing = 0;
+
+  get(key: string): string | undefined {
+    return this.content.get(key);
+  }
+
+  entries(prefix: string): Iterable<readonly [string, string]> {
+    return [...this.content].filter(([key]) => key.startsWith(prefix));
+  }
+
+  async commit(changes: Parameters<DurableMap['commit']>[0]): Promise<void> {
+    if (this.failing > 0) {
+      this.failing -= 1;
+      throw new ZringError('STORAGE_FULL', 'no room');
+    }
+    for (const change of changes) {
+      assert('key' in change && change.value !== null);
+      this.content.set(change.key, change.value);
+    }
+  }
+
+  async close(): Promise<void> {}
+}
 
 function record(change: Partial<OwnershipRecord>): OwnershipRecord {
   return {
@@ -35,16 +56,18 @@ function record(change: Partial<OwnershipRecord>): OwnershipRecord {
 function start() {
   const memory = createMemoryCluster();
   const coordinator = memory.connect();
-  const keeper = new CatalogKeeper({
-    node: 'b',
-    coordinator,
-    disk,
-    clock: createSystemClock(),
-    logger: silentLogger(),
-    pageRecords: 100,
-    onChange: () => undefined,
-  });
-  return { memory, coordinator, keeper };
+  const disk = new Disk();
+  const open = () =>
+    new CatalogKeeper({
+      node: 'b',
+      coordinator,
+      disk,
+      clock: createSystemClock(),
+      logger: silentLogger(),
+      pageRecords: 100,
+      onChange: () => undefined,
+    });
+  return { memory, coordinator, disk, keeper: open(), restart: open };
 }
 
 test('an answer that was long on its way does not push a newer record out', async () => {
@@ -78,4 +101,29 @@ test('what a failover has lost of the reports is reported again', async () => {
   await keeper.sync();
   assert.deepEqual((await coordinator.state()).reported, []);
   assert.equal(keeper.catalog.reported, false, 'so that the node reports again');
+});
+
+test('what could not be stored is stored with what comes next: a restart never knows less than its cursor says', async () => {
+  const { coordinator, disk, keeper, restart } = start();
+  await keeper.sync();
+  const first = await coordinator.casRecord('photos', null, record({}));
+  assert(first.ok);
+  // Learnt as the answer to a call of its own, on a disk that is full for a moment.
+  disk.failing = 1;
+  keeper.learn(first.value);
+  await Promise.resolve();
+  assert.equal(disk.failing, 0, 'it was tried');
+  // The cursor passes it; the record is known, so it is no change.
+  await keeper.sync();
+  assert.equal(restart().entry('photos')?.tag, first.value.tag);
+  // A page that was not stored: it is read again, or stored with the next.
+  await coordinator.casRecord('photos', first.value.tag, record({ phase: 'deleted' }));
+  disk.failing = 1;
+  await assert.rejects(keeper.sync(), { code: 'STORAGE_FULL' });
+  await coordinator.casRecord('music', null, record({ dataset: 'music', id: '1'.repeat(32) }));
+  await keeper.sync();
+  const again = restart();
+  assert.equal(again.entry('photos')?.record.phase, 'deleted');
+  assert.equal(again.isBuried('0'.repeat(32)), true);
+  assert.equal(again.catalog.cursor, keeper.catalog.cursor);
 });
