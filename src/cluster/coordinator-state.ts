@@ -196,12 +196,15 @@ export class StateMachine {
       return { ok: false, current: this.#map };
     }
     const committed = parseMap(text);
+    const idsOf = ({ nodes }: ClusterMap) => new Set(nodes.map((node) => node.id));
+    const former = idsOf(this.#map ?? committed);
     this.#useMap(committed);
     this.#changes.push({ key: 'map', value: text });
     this.#hints.push({ kind: 'map' });
-    const members = new Set(committed.nodes.map((node) => node.id));
-    // Whoever left the map owned nothing: another machine of its name begins anew.
-    for (const node of this.#disks.keys()) if (!members.has(node)) this.#forgetDisk(node);
+    const members = idsOf(committed);
+    // Whoever left the map owned nothing: another machine of its name begins anew. Its process may have spoken since, so who
+    // joins begins anew too.
+    for (const node of this.#disks.keys()) if (!members.has(node) || !former.has(node)) this.#forgetDisk(node);
     this.#decideComplete();
     return { ok: true, value: committed };
   }

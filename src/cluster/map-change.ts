@@ -17,7 +17,7 @@ import { type ClusterMap, checkMap, serializeMap } from './map.ts';
 import type { OwnershipRecord } from './record.ts';
 
 /** A map without its epoch: what a configuration says. */
-export type MapInput = Omit<ClusterMap, 'version' | 'epoch'>;
+export type MapInput = Omit<ClusterMap, 'version' | 'epoch' | 'origin'>;
 
 export interface MapKnowledge {
   /** The coordinator's, null when it has none. */
@@ -30,6 +30,8 @@ export interface MapKnowledge {
   readonly records: Iterable<OwnershipRecord>;
   /** Nodes whose holdings are all among these records, null = every node's; see `heardNodes`. */
   readonly heard: readonly string[] | null;
+  /** The coordinator's, for a cluster's first map. */
+  readonly incarnation?: string;
 }
 
 /** Why a node cannot leave the map yet. */
@@ -61,7 +63,10 @@ export function planMapChange(input: MapInput, known: MapKnowledge): MapPlan {
   const expectedEpoch = current?.epoch ?? 0;
   const epoch = Math.max(expectedEpoch, remembered?.epoch ?? 0, known.highestEpoch) + 1;
   const commit = (reason: 'first' | 'revision' | 'republish', content: MapInput): MapPlan => {
-    return { kind: 'commit', reason, expectedEpoch, map: checkMap({ ...content, version: 1, epoch }) };
+    // What this node remembers goes before what a newcomer has put into a coordinator that lost its data.
+    const origin = base ? (remembered ?? base).origin : known.incarnation;
+    const map = checkMap({ ...content, version: 1, epoch, ...(origin !== undefined && { origin }) });
+    return { kind: 'commit', reason, expectedEpoch, map };
   };
   if (!base) return commit('first', input);
   const refused = (error: ZringError): MapPlan => ({ kind: 'refused', error, map: base });
@@ -79,14 +84,16 @@ export function planMapChange(input: MapInput, known: MapKnowledge): MapPlan {
 }
 
 /**
- * Every node while the catalog has only ever known this incarnation: whoever owns something has written its record in it.
- * After a loss, those that have reported since, until all have.
+ * Every node in the incarnation that all these maps were first made in: whoever owns something has written its record in it.
+ * After a loss, those that have reported since, until all have. What a node itself has seen of incarnations says nothing:
+ * it may have joined after the loss.
  */
 export function heardNodes(
-  state: Pick<CoordinatorState, 'complete' | 'reported'>,
-  isFirstIncarnation: boolean,
+  state: Pick<CoordinatorState, 'incarnation' | 'complete' | 'reported'>,
+  maps: readonly (ClusterMap | null)[],
 ): readonly string[] | null {
-  return state.complete || isFirstIncarnation ? null : state.reported;
+  const isFirst = maps.every((map) => map === null || map.origin === state.incarnation);
+  return state.complete || isFirst ? null : state.reported;
 }
 
 export function mapInputOf(config: Config): MapInput {

@@ -36,6 +36,11 @@ export interface ClusterMap {
   readonly settings: MapSettings;
   /** Sorted by id. */
   readonly nodes: readonly MapNode[];
+  /**
+   * The coordinator's incarnation in which the cluster's first map was made: in another one it has lost its data since, and
+   * a node that has not reported may hold what no record says. Not in maps of earlier releases.
+   */
+  readonly origin?: string;
 }
 
 export const MAP_VERSION = 1;
@@ -70,12 +75,22 @@ export function checkMap(value: unknown): ClusterMap {
   const contentHash = fields.take('contentHash', isText);
   const settings = takeSettings(fields.take('settings', isObject));
   const nodes = (fields.take('nodes', Array.isArray) as unknown[]).map(checkNode).sort(byId);
+  const origin = fields.takeOptional('origin', isText);
   fields.end();
   if (nodes.length === 0) fields.refuse('nodes', 'is empty');
   for (const [i, node] of nodes.entries()) {
     if (nodes[i + 1]?.id === node.id) fields.refuse('nodes', `names ${node.id} twice`);
   }
-  return { version: 1, cluster, epoch, revision, contentHash, settings, nodes };
+  return {
+    version: 1,
+    cluster,
+    epoch,
+    revision,
+    contentHash,
+    settings,
+    nodes,
+    ...(origin !== undefined && { origin }),
+  };
 }
 
 function takeSettings(value: object): MapSettings {

@@ -112,11 +112,13 @@ local epoch = call('HGET', MAP, 'epoch') or '0'
 if tonumber(epoch) ~= tonumber(ARGV[4]) or tonumber(ARGV[5]) <= tonumber(epoch) then
   return {0, call('HGET', MAP, 'text')}
 end
+local before = call('HGET', MAP, 'nodes')
 call('HSET', MAP, 'epoch', ARGV[5], 'text', ARGV[6], 'nodes', ARGV[7], 'stamp', ARGV[8])
-local members = {}
+local members, former = {}, {}
 for _, node in ipairs(cjson.decode(ARGV[7])) do members[node] = true end
+for _, node in ipairs(cjson.decode(before or ARGV[7])) do former[node] = true end
 for _, node in ipairs(call('HKEYS', DISKS)) do
-  if not members[node] then call('HDEL', DISKS, node) end
+  if not (members[node] and former[node]) then call('HDEL', DISKS, node) end
 end
 decide_complete()
 call('PUBLISH', ARGV[3], 'map')

@@ -123,13 +123,14 @@ export class MapKeeper {
       const input = this.#configured();
       const isNewer = input.revision > Math.max(current?.revision ?? 0, this.#map?.revision ?? 0);
       // Only a newer revision can remove a node, and asks who holds what.
-      const heard = isNewer ? await this.#heard() : null;
+      const state = isNewer ? await coordinator.state() : null;
       const plan = planMapChange(input, {
         current,
         remembered: this.#map,
         highestEpoch: this.#highestEpoch,
         records: isNewer ? liveRecords(catalog.catalog) : [],
-        heard,
+        heard: state && heardNodes(state, [current, this.#map]),
+        ...(state && { incarnation: state.incarnation }),
       });
       this.#refusal = plan.kind === 'refused' ? plan.error : null;
       if (plan.kind === 'refused') {
@@ -152,12 +153,6 @@ export class MapKeeper {
     const stamp = await coordinator.mapStamp();
     if (stamp === '') return null;
     return this.#map && stamp === this.#stamp ? this.#map : coordinator.readMap();
-  }
-
-  async #heard(): Promise<readonly string[] | null> {
-    const { catalog } = this.#deps.catalog;
-    const state = await this.#deps.coordinator.state();
-    return heardNodes(state, catalog.incarnation === state.incarnation && catalog.left.length === 0);
   }
 
   #configured(): MapInput {

@@ -69,6 +69,10 @@ export function planPublication(
   if (isTombstone(current)) return { kind: 'deposed', reason: `dataset id ${copy.id} has a tombstone` };
   if (current.owner === self) {
     if (order > 0) return { kind: 'put', next: ownerRecord(self, dataset, copy, current) };
+    // Somebody else has claimed it since: then nobody could tell that the node of the promise must not leave the map.
+    if (order === 0 && copy.promise && !isGivenTo(current, copy.promise.to)) {
+      return { kind: 'put', next: ownerRecord(self, dataset, copy, current) };
+    }
     // A promise that was refused is taken back in the record first: the copy is raised by whoever goes on with that.
     if (order === 0 || copy.promise) return { kind: 'current' };
     return {
@@ -80,6 +84,10 @@ export function planPublication(
   // After a promise the successor's word counts, not the record: a late commit of a refused term may stand there.
   if (copy.promise) return { kind: 'current' };
   return { kind: 'deposed', reason: `owner is ${current.owner} at a higher term` };
+}
+
+function isGivenTo({ phase, target }: OwnershipRecord, node: string): boolean {
+  return phase === 'draining' && target === node;
 }
 
 /** An owner copy, as this machine sees it now. */

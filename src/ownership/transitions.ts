@@ -154,7 +154,7 @@ function learned(before: CopyState): Step {
   return publicationOf(state).kind === 'deposed' ? depose(state) : stay(state);
 }
 
-/** Who waits hears of the failure now: what the disk holds is found out without them. */
+/** Who waits hears now that nobody knows, whatever the failure was: what the disk holds is found out without them. */
 function persistFailed(state: CopyState, failure: Failure): Step {
   const { phase } = state;
   const request = 'request' in phase ? phase.request : null;
@@ -162,7 +162,7 @@ function persistFailed(state: CopyState, failure: Failure): Step {
     { ...state, phase: { at: 'unsure', waiting: false } },
     { do: 'reload' },
     warn(failure),
-    ...decline(request, failure.code, failure.message),
+    ...decline(request, 'STORAGE_OUTCOME_UNKNOWN', failure.message),
   );
 }
 

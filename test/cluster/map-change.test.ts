@@ -147,16 +147,34 @@ describe('planMapChange', () => {
   });
 
   test('after a loss, a node that has not reported cannot leave: nobody knows what it holds', () => {
-    const leave = (state: { complete: boolean; reported: string[] }, first: boolean) => {
-      return planMapChange(input(4, 'ab'), known({ current: r3, heard: heardNodes(state, first) }));
+    const leave = (state: { complete: boolean; reported: string[] }, incarnation: string) => {
+      const current = { ...r3, origin: 'first' };
+      return planMapChange(input(4, 'ab'), known({ current, heard: heardNodes({ ...state, incarnation }, [current]) }));
     };
-    const plan = leave({ complete: false, reported: ['a', 'b'] }, false);
+    const plan = leave({ complete: false, reported: ['a', 'b'] }, 'second');
     assert.ok(plan.kind === 'refused');
     assert.deepEqual(plan.error.details, [{ node: 'c', role: 'unheard', dataset: null }]);
-    assert.equal(leave({ complete: false, reported: ['a', 'c'] }, false).kind, 'commit');
-    assert.equal(leave({ complete: true, reported: [] }, false).kind, 'commit');
+    assert.equal(leave({ complete: false, reported: ['a', 'c'] }, 'second').kind, 'commit');
+    assert.equal(leave({ complete: true, reported: [] }, 'second').kind, 'commit');
     // A node that was named by mistake when the cluster was made has never owned anything.
-    assert.equal(leave({ complete: false, reported: ['a'] }, true).kind, 'commit');
+    assert.equal(leave({ complete: false, reported: ['a'] }, 'first').kind, 'commit');
+  });
+
+  test('the incarnation of the first map stays with the cluster, whoever commits after a loss', () => {
+    const first = planMapChange(input(3, 'abc'), known({ incarnation: 'first' }));
+    assert.ok(first.kind === 'commit' && first.map.origin === 'first');
+    const revised = planMapChange(input(4, 'abcd'), known({ current: first.map, incarnation: 'first' }));
+    assert.ok(revised.kind === 'commit' && revised.map.origin === 'first');
+    // A newcomer was the first to find the coordinator empty.
+    const newcomer = planMapChange(input(5, 'abcd'), known({ incarnation: 'second' }));
+    assert.ok(newcomer.kind === 'commit' && newcomer.map.origin === 'second');
+    const back = planMapChange(
+      input(4, 'abcd'),
+      known({ current: newcomer.map, remembered: revised.map, highestEpoch: 2 }),
+    );
+    assert.ok(back.kind === 'commit' && back.map.origin === 'first' && back.map.revision === 5);
+    // A map of an earlier release does not say: then a node must have reported to leave.
+    assert.deepEqual(heardNodes({ complete: false, reported: ['a'], incarnation: 'x' }, [r3]), ['a']);
   });
 
   test('a configuration of another cluster is refused', () => {

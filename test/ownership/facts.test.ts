@@ -71,6 +71,7 @@ const RECORDS: Readonly<Record<string, OwnershipRecord | null>> = {
   'another id, higher': recordOf({ id: OTHER, owner: 'b', term: term(4, 'b') }),
   'mine, lower': recordOf({ term: term(2) }),
   'mine, as high': recordOf(),
+  'mine, as high, draining': recordOf({ phase: 'draining', target: 'b' }),
   'mine, higher': recordOf({ term: term(5) }),
   'another owner, lower': recordOf({ owner: 'b', term: term(2, 'b') }),
   'another owner, higher': recordOf({ owner: 'b', term: term(4, 'b') }),

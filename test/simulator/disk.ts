@@ -90,17 +90,23 @@ const COMMIT_MS = 2;
 
 /** The node's small durable map, on its pool. Readers see a change once it is flushed. */
 export function durableMapOn(disk: SimDisk, process: SimProcess): DurableMap {
+  /** One after the other, as the index does it. */
+  let last: Promise<unknown> = Promise.resolve();
   return {
     get: (key) => disk.map.get(key),
     entries: (prefix) => [...disk.map].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
     commit: (changes) => {
       const writes = [...changes].map((change) => ('key' in change ? ([change.key, change.value] as const) : change));
-      return process.io(process.random.latency(COMMIT_MS), () => {
-        for (const [key, value] of writes) {
-          if (value === null) disk.map.delete(key);
-          else disk.map.set(key, value);
-        }
-      });
+      const commit = last.then(() =>
+        process.io(process.random.latency(COMMIT_MS), () => {
+          for (const [key, value] of writes) {
+            if (value === null) disk.map.delete(key);
+            else disk.map.set(key, value);
+          }
+        }),
+      );
+      last = commit.catch(() => {});
+      return commit;
     },
     close: async () => undefined,
   };

@@ -33,6 +33,8 @@ export class SimNetwork {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #listeners = new Map<string, Listener>();
+  /** Methods that are never repeated: what a client sent is passed on once. */
+  readonly once = new Set<string>();
   /** `from to`: nothing passes that way. */
   readonly #blocked = new Set<string>();
   readonly count: (what: string) => void;
@@ -107,7 +109,7 @@ export class SimNetwork {
       const callOff = from.timers.after(options.timeoutMs ?? CALL_TIMEOUT_MS, () => giveUp('no answer in time'));
       options.signal?.addEventListener('abort', () => giveUp('given up'), { once: true });
       if (options.signal?.aborted) return giveUp('given up');
-      const times = this.#random.chance(this.faults.repeat) ? 2 : 1;
+      const times = this.#random.chance(this.faults.repeat) && !this.once.has(method) ? 2 : 1;
       if (times === 2) this.count('message repeated');
       for (let i = 0; i < times; i++) this.#send(from.node, to, () => this.#arrive(from, to, work, settle, giveUp));
     });

@@ -139,6 +139,7 @@ export class SimNode {
         this.ownership = ownership;
         const { calls, streams: bodies } = ownership.methods;
         const serve = (request: unknown) => this.serve(request as Request, 'peer');
+        network.once.add(SERVE);
         if (this.#deps.listens) network.listen(process, { calls: { ...calls, [SERVE]: serve }, streams: bodies });
       },
       (error: unknown) => {

@@ -355,9 +355,14 @@ export function coordinatorContract(name: string, open: () => Promise<Harness>):
       const stays = await a.acquireLease('d4', 'two', 60_000, infoOf(1), another);
       assert.deepEqual(stays, { ok: false, known: { id: DISK, mark: marked('5') } });
       await a.commitMap(epoch + 2, mapOf(epoch + 3, before));
-      assert.deepEqual(await a.acquireLease('d4', 'two', 60_000, infoOf(1), another), {
-        ok: true,
-      });
+      // The process that left is still there for a moment.
+      const lingering = await a.acquireLease('d4', 'one', 60_000, infoOf(1), chain('5', '6'));
+      assert.deepEqual(lingering, { ok: true });
+      await a.releaseLease('d4', 'one');
+      await a.commitMap(epoch + 3, mapOf(epoch + 4, [...before, 'd4']));
+      assert.deepEqual(await a.acquireLease('d4', 'two', 60_000, infoOf(1), another), { ok: true });
+      await a.releaseLease('d4', 'two');
+      await a.commitMap(epoch + 4, mapOf(epoch + 5, before));
     });
 
     test('complete once every node of the map has reported, and then for good', async () => {
