@@ -30,7 +30,7 @@ export interface MapKnowledge {
   readonly records: Iterable<OwnershipRecord>;
   /** Nodes whose holdings are all among these records, null = every node's; see `heardNodes`. */
   readonly heard: readonly string[] | null;
-  /** The coordinator's, for a cluster's first map. */
+  /** The coordinator's; needed for a cluster's first map, and where two maps are of different origin. */
   readonly incarnation?: string;
 }
 
@@ -58,7 +58,9 @@ export type MapPlan =
   | { readonly kind: 'refused'; readonly error: ZringError; readonly map: ClusterMap | null };
 
 export function planMapChange(input: MapInput, known: MapKnowledge): MapPlan {
-  const { current, remembered } = known;
+  const { current } = known;
+  // What a newcomer made of an emptied coordinator gives way to the map that has been there before.
+  const remembered = isNewcomers(known.remembered, current, known) ? null : known.remembered;
   const base = newest(current, remembered);
   const expectedEpoch = current?.epoch ?? 0;
   const epoch = Math.max(expectedEpoch, remembered?.epoch ?? 0, known.highestEpoch) + 1;
@@ -69,6 +71,10 @@ export function planMapChange(input: MapInput, known: MapKnowledge): MapPlan {
     return { kind: 'commit', reason, expectedEpoch, map };
   };
   if (!base) return commit('first', input);
+  if (current && remembered && isNewcomers(current, remembered, known)) {
+    // It had nobody to ask. What it leaves out, and may hold something, is put back; then this file is refused, and says why.
+    if (holdingsOf(removedNodes(remembered, current), known).length > 0) return commit('republish', remembered);
+  }
   const refused = (error: ZringError): MapPlan => ({ kind: 'refused', error, map: base });
   if (input.cluster !== base.cluster) return refused(otherCluster(input, base));
   if (input.revision > base.revision) {
@@ -107,6 +113,12 @@ export function mapInputOf(config: Config): MapInput {
       return { id, zone, weight, state, s3: formatAddress(s3), peer: formatAddress(peer), admin: formatAddress(admin) };
     }),
   };
+}
+
+/** Made in this life of the coordinator, while the other one is from before it lost its data. */
+function isNewcomers(map: ClusterMap | null, other: ClusterMap | null, { incarnation }: MapKnowledge): boolean {
+  if (!map || !other || incarnation === undefined) return false;
+  return map.origin === incarnation && other.origin !== incarnation;
 }
 
 /** By revision first: after a loss, an old configuration may have been committed under a high epoch. */

@@ -30,6 +30,8 @@ export interface AccessDeps {
   readonly isStopping: () => boolean;
   /** False while another process holds this node's lease. */
   readonly mayServe: () => boolean;
+  /** This process, and no other, speaks for this node id now. */
+  readonly holdsLease: () => boolean;
   /** Why nothing that stands on this node's disk may be relied on; null = nothing speaks against it. */
   readonly withheld: () => ZringError | null;
   /** The dataset should live here and was asked for. */
@@ -89,10 +91,13 @@ export class LocalAccess implements DatasetAccess {
     return { kind: 'unavailable', reason: 'whether it exists cannot be proven now' };
   }
 
-  /** Read since this map was taken up; and where a newer one is known of, its home has the word. */
+  /**
+   * Read since this map was taken up; and where a newer one is known of, its home has the word. Another process under this
+   * node's id may be the home that creates it.
+   */
   #isFresh(): boolean {
-    const { map, catalog, limits } = this.#deps;
-    return catalog.mapEpoch <= map.epoch && catalog.isFresh(limits.catalogFreshMs, map.adoptedMs);
+    const { map, catalog, limits, holdsLease } = this.#deps;
+    return holdsLease() && catalog.mapEpoch <= map.epoch && catalog.isFresh(limits.catalogFreshMs, map.adoptedMs);
   }
 
   /** By the records alone: what stands here proves nothing, but what others own is still theirs. */

@@ -122,13 +122,14 @@ export class MapKeeper {
       const current = await this.#read();
       const input = this.#configured();
       const isNewer = input.revision > Math.max(current?.revision ?? 0, this.#map?.revision ?? 0);
-      // Only a newer revision can remove a node, and asks who holds what.
-      const state = isNewer ? await coordinator.state() : null;
+      // Only a newer revision can remove a node, and asks who holds what; so does whoever finds a newcomer's map.
+      const asks = isNewer || (current && this.#map && current.origin !== this.#map.origin);
+      const state = asks ? await coordinator.state() : null;
       const plan = planMapChange(input, {
         current,
         remembered: this.#map,
         highestEpoch: this.#highestEpoch,
-        records: isNewer ? liveRecords(catalog.catalog) : [],
+        records: asks ? liveRecords(catalog.catalog) : [],
         heard: state && heardNodes(state, [current, this.#map]),
         ...(state && { incarnation: state.incarnation }),
       });

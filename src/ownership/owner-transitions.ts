@@ -52,9 +52,10 @@ function tick(state: CopyState, nowMs: number, limits: MachineLimits): Step {
   if (copy.role !== 'owner') return stay(state);
   if (copy.promise) {
     const silent = nowMs - state.contactMs >= limits.promiseSilenceMs;
-    if (!silent && !isTakenByRecord(state)) return publishIfNeeded(state);
+    const told = publishIfNeeded(state);
+    if (!silent && !isTakenByRecord(state)) return told;
     const ask: Effect = { do: 'ask-refuse', to: copy.promise.to, id: copy.id, n: copy.promise.term.n };
-    return stay({ ...state, phase: { at: 'inquiring' } }, ask);
+    return stay({ ...told.state, phase: { at: 'inquiring' } }, ask, ...told.effects);
   }
   if (publicationOf(state).kind === 'deposed') return depose(state);
   return publishIfNeeded(state);

@@ -180,6 +180,7 @@ class OwnershipNode implements Ownership {
       runner: (dataset) => this.#runner(dataset),
       isStopping: () => this.#stopping,
       mayServe: () => !this.#lease.state().taken,
+      holdsLease: () => this.#lease.state().remainingMs > 0,
       withheld: () => this.#lease.withheld(),
       onTouched: (dataset) => this.#touch(dataset),
       onAway: (dataset, home) => this.#poke(dataset, home),

@@ -177,6 +177,25 @@ describe('planMapChange', () => {
     assert.deepEqual(heardNodes({ complete: false, reported: ['a'], incarnation: 'x' }, [r3]), ['a']);
   });
 
+  test('a newcomer that found the coordinator empty cannot leave out a node that nobody has heard', () => {
+    const before = { ...r3, origin: 'first' };
+    const made = planMapChange(input(4, 'bc'), known({ incarnation: 'second' }));
+    assert.ok(made.kind === 'commit' && made.reason === 'first');
+    const old = { remembered: before, highestEpoch: 5, incarnation: 'second', heard: ['b', 'c'] };
+    const back = planMapChange(input(4, 'bc'), known({ ...old, current: made.map }));
+    assert.ok(back.kind === 'commit' && back.reason === 'republish');
+    assert.deepEqual([back.map.revision, back.map.origin, back.map.nodes.length], [3, 'first', 3]);
+    const refused = planMapChange(input(4, 'bc'), known({ ...old, current: back.map }));
+    assert.ok(refused.kind === 'refused' && refused.error.code === 'CONFIG_REFUSED');
+    // The newcomer gives way, although its own revision is higher.
+    const newcomer = { remembered: made.map, highestEpoch: back.map.epoch, incarnation: 'second', heard: ['b', 'c'] };
+    const gives = planMapChange(input(4, 'bc'), known({ ...newcomer, current: back.map }));
+    assert.ok(gives.kind === 'refused' && gives.map === back.map);
+    // Once all have been heard it may.
+    const later = planMapChange(input(4, 'bc'), known({ ...old, heard: null, current: back.map }));
+    assert.ok(later.kind === 'commit' && later.reason === 'revision');
+  });
+
   test('a configuration of another cluster is refused', () => {
     const plan = planMapChange(input(4, 'abc', { cluster: 'other' }), known({ current: r3 }));
     assert.ok(plan.kind === 'refused' && plan.error.code === 'CONFIG_REFUSED');

@@ -152,9 +152,20 @@ export class Nemesis {
       node.hang(false);
       if (node.process.paused) node.process.wake();
     }
+    const { members, departing } = this.#world;
+    for (const { id, keepsSomething } of nodes) {
+      // Taken out too early, by the word of a coordinator that had forgotten: brought back, to leave once more.
+      if (members.includes(id) || departing.has(id) || !keepsSomething) continue;
+      this.#world.count('member brought back');
+      departing.add(id);
+      this.#endWhenLeft(id);
+    }
     // What supervises a node starts it again, also when it failed to start.
     const supervise = () => {
-      for (const node of this.#world.nodes) node.start();
+      for (const node of this.#world.nodes) {
+        node.start();
+        node.acceptReplaced();
+      }
       this.#world.scheduler.after(2_000, supervise);
     };
     supervise();

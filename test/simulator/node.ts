@@ -77,6 +77,7 @@ export class SimNode {
   disk: SimDisk;
   process: SimProcess;
   ownership: Ownership | null = null;
+  #replaced = false;
   life = 0;
   /** Highest epoch ever in use here, and over all lives. */
   epoch = 0;
@@ -110,11 +111,12 @@ export class SimNode {
     this.life++;
     this.disk.holder = process;
     const { disk } = this;
+    const config = this.#deps.config();
     createOwnership({
       self: this.id,
       instance: random.hex(8),
       release: 'sim',
-      config: this.#deps.config(),
+      config,
       coordinator: coordinator.connect(process),
       driver: createSimDriver({
         disk,
@@ -137,6 +139,9 @@ export class SimNode {
       (ownership) => {
         if (!process.alive) return;
         this.ownership = ownership;
+        // The file was changed while it started.
+        const newer = this.#deps.config();
+        if (newer !== config) void ownership.applyConfig(newer);
         const { calls, streams: bodies } = ownership.methods;
         const serve = (request: unknown) => this.serve(request as Request, 'peer');
         network.once.add(SERVE);
@@ -178,6 +183,20 @@ export class SimNode {
   replaceDisk(): void {
     this.disk = new SimDisk(this.id);
     this.epoch = 0;
+    this.#replaced = true;
+  }
+
+  /** An operator says that the empty disk is meant. */
+  acceptReplaced(): void {
+    const { ownership } = this;
+    if (!this.#replaced || ownership?.status().lease.disk?.why !== 'another') return;
+    this.#deps.count('replaced disk accepted');
+    ownership.disk.accept({ evenUnheard: false }).catch(() => {});
+  }
+
+  /** Anything under the name of a bucket, whatever it is. */
+  get keepsSomething(): boolean {
+    return [...this.disk.datasets.keys()].some((name) => /^[a-z]/.test(name));
   }
 
   hang(hung: boolean): void {
