@@ -391,9 +391,12 @@ export class Nemesis {
     return true;
   }
 
-  /** As far as the coordinator knows. */
+  /** As far as the coordinator knows; before it has heard all, nobody does. */
   #holds(node: string): boolean {
-    return [...this.#world.coordinator.content()].some(([key, text]) => {
+    const content = new Map(this.#world.coordinator.content());
+    const meta = content.get('meta');
+    if (meta === undefined || !(JSON.parse(meta) as { complete: boolean }).complete) return true;
+    return [...content].some(([key, text]) => {
       if (!key.startsWith('record/')) return false;
       const { phase, owner, target, inSync } = parseRecord((JSON.parse(text) as { text: string }).text);
       return phase !== 'deleted' && [owner, target, ...inSync].includes(node);

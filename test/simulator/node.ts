@@ -134,7 +134,7 @@ export class SimNode {
       stores: createSimStores({ disk, process, truth }),
       logger: this.#logger(),
       limits: this.#deps.limits,
-      onStep: observeSteps((message) => truth.fail(message), count),
+      onStep: observeSteps((message) => truth.fail(message)),
     }).then(
       (ownership) => {
         if (!process.alive) return;

@@ -9,11 +9,8 @@ import { fits, rowsOfPage } from '../ownership/page.ts';
 const KNOWN = new Map<string, boolean>();
 let rows: ReturnType<typeof rowsOfPage> | null = null;
 
-/**
- * @param fail hears of a step that breaks a condition.
- * @param strange of one that the page does not have; it is counted, so that a night's summary lists what the page lacks.
- */
-export function observeSteps(fail: (message: string) => void, strange: (message: string) => void): StepObserver {
+/** @param fail hears of a step that breaks a condition, or that the page does not have. */
+export function observeSteps(fail: (message: string) => void): StepObserver {
   return (before, event, after, effects) => {
     try {
       checkStep(before, event, after, effects);
@@ -31,7 +28,7 @@ export function observeSteps(fail: (message: string) => void, strange: (message:
         rows.some((row) => fits(row, tuple)),
       );
     }
-    if (!KNOWN.get(kind)) strange(`no row: ${kind}`);
+    if (!KNOWN.get(kind)) fail(`no row of docs/OWNERSHIP-TABLES.md: ${kind}`);
   };
 }
 

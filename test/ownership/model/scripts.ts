@@ -42,6 +42,16 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
       { on: 'pulled', run: 1, copy: received },
     ],
   ],
+  // The same, onto what was a prior copy.
+  [
+    { self: 'b', copy: prior, record: recordOf() },
+    [
+      { on: 'pull' },
+      wrote(recordOf({ phase: 'copying', target: 'b' })),
+      { on: 'cancel-pull' },
+      { on: 'pulled', run: 1, copy: received },
+    ],
+  ],
   // A pull fails after it has received something.
   [
     { self: 'b', record: recordOf() },
