@@ -180,7 +180,10 @@ class OwnershipNode implements Ownership {
       runner: (dataset) => this.#runner(dataset),
       isStopping: () => this.#stopping,
       mayServe: () => !this.#lease.state().taken,
-      holdsLease: () => this.#lease.state().remainingMs > 0,
+      holdsLease: () => {
+        const { taken, remainingMs } = this.#lease.state();
+        return !taken && remainingMs > 0;
+      },
       withheld: () => this.#lease.withheld(),
       onTouched: (dataset) => this.#touch(dataset),
       onAway: (dataset, home) => this.#poke(dataset, home),

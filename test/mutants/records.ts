@@ -5,6 +5,7 @@ import {
   catalog,
   catalogKeeper,
   durableWords,
+  facts,
   janitor,
   life,
   mapChange,
@@ -14,6 +15,7 @@ import {
   pull,
   reports,
   seal,
+  twin,
 } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
 
@@ -349,6 +351,46 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
       janitor('snapshots of moves, older than a prior copy gets, when it was asked to drain: kept'),
       janitor('snapshots of moves, older than a prior copy gets, when nobody knows: kept'),
     ],
+  },
+  {
+    name: 'a-newcomer-takes-its-life-for-the-first',
+    breaks: 'I3: a node that joined after the coordinator lost its data lets a node leave that nobody has heard',
+    file: 'src/cluster/map-change.ts',
+    find: 'return state.complete || isFirst ? null : state.reported;',
+    replace: 'return state.complete || maps.length > 0 ? null : state.reported;',
+    caughtBy: [mapChange('after a loss, a node that has not reported cannot leave: nobody knows what it holds')],
+  },
+  {
+    name: 'a-newcomers-map-stands',
+    breaks: 'I3: the first to find the coordinator empty leaves out a node that owns datasets, and all follow',
+    file: 'src/cluster/map-change.ts',
+    find: "if (holdingsOf(removedNodes(remembered, current), known).length > 0) return commit('republish', remembered);",
+    replace: '',
+    caughtBy: [mapChange('a newcomer that found the coordinator empty cannot leave out a node that nobody has heard')],
+  },
+  {
+    name: 'promised-to-nobody-in-the-record',
+    breaks: 'the node of a promise may leave the map, and nobody can take the dataset back',
+    file: 'src/ownership/publication.ts',
+    find: 'if (order === 0 && copy.promise && !isGivenTo(current, copy.promise.to)) {',
+    replace: 'if (order > 0 && copy.promise) {',
+    caughtBy: [facts('the record against an owner’s copy')],
+  },
+  {
+    name: 'absent-without-the-lease',
+    breaks: 'I3: a second process under a node id says 404 for what the real one, the home, has just created',
+    file: 'src/ownership/dataset-access.ts',
+    find: 'return holdsLease() && catalog',
+    replace: 'return catalog',
+    caughtBy: [twin('nobody says absent while the lease of its id is another’s')],
+  },
+  {
+    name: 'ask-for-a-promise-without-the-lease',
+    breaks: 'a second process under a node id takes datasets over, onto a disk that is not the node’s',
+    file: 'src/ownership/runner.ts',
+    find: "      // Nothing is promised to a process whose node id is another's by now, or to a disk that is not the node's.\n      await this.deps.confirm();",
+    replace: '',
+    caughtBy: [twin('nothing is promised to a process whose lease is another’s')],
   },
   {
     name: 'a-cursor-ahead-of-its-records',
