@@ -8,6 +8,7 @@ import { createSystemClock } from '../../src/common/system-clock.ts';
 import { CatalogKeeper } from '../../src/ownership/catalog-keeper.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { createMemoryCluster } from '../support/memory-coordinator.ts';
+import { recordOf } from './words.ts';
 
 /** What was committed; `failing` are the next commits that are lost, as by a disk that is full for a moment. */
 class Disk implements DurableMap {
@@ -37,20 +38,7 @@ class Disk implements DurableMap {
 }
 
 function record(change: Partial<OwnershipRecord>): OwnershipRecord {
-  return {
-    version: 1,
-    dataset: 'photos',
-    id: '0'.repeat(32),
-    owner: 'a',
-    term: { n: 3, node: 'a' },
-    phase: 'stable',
-    target: null,
-    pin: null,
-    inSync: ['a'],
-    createdMs: 1,
-    creator: null,
-    ...change,
-  };
+  return recordOf({ dataset: 'photos', ...change });
 }
 
 function start() {

@@ -16,24 +16,12 @@ import {
 } from '../../src/ownership/catalog.ts';
 import { planPublication } from '../../src/ownership/publication.ts';
 import type { Copy } from '../../src/ownership/state.ts';
+import { recordOf } from './words.ts';
 
 const id = (digit: string) => digit.repeat(32);
 
 function record(change: Partial<OwnershipRecord> = {}): OwnershipRecord {
-  return {
-    version: 1,
-    dataset: 'd',
-    id: id('1'),
-    owner: 'a',
-    term: { n: 3, node: 'a' },
-    phase: 'stable',
-    target: null,
-    pin: null,
-    inSync: ['a'],
-    createdMs: 1,
-    creator: null,
-    ...change,
-  };
+  return recordOf({ id: id('1'), inSync: ['a'], ...change });
 }
 
 const state = (change: Partial<CoordinatorState> = {}): CoordinatorState => ({
