@@ -112,7 +112,7 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     name: 'tombstones-only-in-memory',
     breaks: 'a deleted dataset comes back after a restart',
     file: 'src/ownership/catalog-keeper.ts',
-    find: "for (const id of change.buried) changes.push({ key: `catalog/tombstone/${id}`, value: '1' });",
+    find: "...buried.map((id) => ({ key: `catalog/tombstone/${id}`, value: '1' })),",
     replace: '',
     caughtBy: [durableWords(GONE)],
   },
