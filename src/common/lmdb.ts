@@ -16,6 +16,7 @@ import { type Database as LmdbTable, open as lmdbOpen, type RootDatabase } from 
 import { noteInheritable } from './descriptors.ts';
 import { assert, ZringError } from './errors.ts';
 import { type Door, doorOf, openDoor, removeDoor } from './lmdb-door.ts';
+import { closedError, commitReason } from './lmdb-errors.ts';
 import { checkPages, pagesFree, readMeta, readThrough } from './lmdb-file.ts';
 import {
   claim,
@@ -493,18 +494,3 @@ export class Database<Table extends string> {
 }
 
 const FIRST_KEY = Buffer.from([0]);
-
-function closedError(path: string): ZringError {
-  return new ZringError('STORAGE_UNAVAILABLE', `${path} is closed`, { subject: path });
-}
-
-/** lmdb-js rejects with "Commit failed" and a promise that rejects with the reason; unheard, that would end the process. */
-async function commitReason(cause: unknown): Promise<unknown> {
-  if (typeof cause !== 'object' || cause === null || !('commitError' in cause)) return cause;
-  try {
-    await cause.commitError;
-    return cause;
-  } catch (reason) {
-    return reason;
-  }
-}

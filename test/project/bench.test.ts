@@ -95,7 +95,7 @@ describe('the load generator', () => {
     const heads = [`PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`];
     const result = await runLoad(plan(port, { heads, body: { seed: 'seed', bytes }, answerBytes: bytes }));
     assert.deepEqual([result.errors, result.firstError], [0, null]);
-    assert.ok(answered >= 2);
+    assert.ok(answered >= 1);
     assert.equal(result.requests, answered, 'what was under way at the end was finished and counted');
   });
 
