@@ -209,6 +209,8 @@ function sealed(state: CopyState, copy: Copy, phase: CopyState['phase'] & { at: 
 
 function inquired(state: CopyState, copy: Copy, event: Event, nowMs: number): Step {
   if (event.on === 'refuse-failed') {
+    // It will never say that it has adopted; whoever owns it now has it from there.
+    if (event.left && wentOn(copy, state.record, state.self)) return forgotten(state, copy, 'which has left');
     // I3: no word from the other side, so nobody serves. Ask again with the next tick that finds silence.
     return stay({ ...state, phase: IDLE }, warn(event.failure));
   }
@@ -246,15 +248,7 @@ function reclaiming(
     if (current && (current.id !== copy.id ? current.term.n >= term.n : current.phase === 'deleted')) {
       return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message: `${state.dataset}: cannot resume` });
     }
-    if (wentOn(copy, current, state.self)) {
-      const message = `${state.dataset}: copy set aside: refused by the node it was promised to, but owned by ${current?.owner} since`;
-      const away: Effect = { do: 'move-away', copy, how: 'deposed' };
-      return stay({ ...seen, phase: { at: 'moving-away', how: 'deposed' } }, away, {
-        do: 'note',
-        level: 'error',
-        message,
-      });
-    }
+    if (wentOn(copy, current, state.self)) return forgotten(seen, copy, 'which has refused it');
     const known = seen.record !== null && seen.record.id === copy.id ? seen.record : null;
     const next = {
       version: recordVersion(copy.creator),
@@ -289,6 +283,12 @@ function wentOn(copy: Copy, current: OwnershipRecord | null, self: string): bool
   if (!copy.promise || current?.id !== copy.id || current.owner === self || current.owner === copy.promise.to)
     return false;
   return compareTerms(current.term, copy.promise.term) > 0;
+}
+
+function forgotten(state: CopyState, copy: Copy, why: string): Step {
+  const message = `${state.dataset}: copy set aside: promised to ${copy.promise?.to}, ${why}, but owned by ${state.record?.owner} since`;
+  const { state: next, effects } = moveAway(state, copy, 'deposed');
+  return stay(next, ...effects, { do: 'note', level: 'error', message });
 }
 
 /** The other side has adopted: what is here is a prior copy, for ever below. */

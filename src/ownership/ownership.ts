@@ -167,6 +167,7 @@ class OwnershipNode implements Ownership {
       mayServe: (inSync) => this.#lease.mayServe(inSync),
       withheld: () => this.#lease.withheld(),
       confirm: () => this.#lease.confirm(),
+      isMember: (node) => this.#map.has(node),
       onFenced: () => metrics?.fenced.inc(),
       onChange: (runner, before) => this.#runnerChanged(runner, before),
       onLeftover: (name) => this.#janitor.leftover(name),

@@ -53,6 +53,7 @@ export interface RunnerDeps {
   readonly withheld: () => ZringError | null;
   /** What was said durably is safe from a disk that goes back: to be awaited before another node hears of it. */
   readonly confirm: () => Promise<void>;
+  readonly isMember: (node: string) => boolean;
   readonly onFenced: () => void;
   readonly onChange: (runner: DatasetRunner, before: CopyState) => void;
   readonly onLeftover: (name: string) => void;
@@ -409,7 +410,7 @@ export class DatasetRunner {
         return { on: 'refuse-answered', verdict };
       throw new ZringError('PEER_PROTOCOL', `unknown verdict ${verdict}`);
     } catch (error) {
-      return { on: 'refuse-failed', failure: failureOf(error) };
+      return { on: 'refuse-failed', failure: failureOf(error), left: !this.deps.isMember(to) };
     }
   }
 

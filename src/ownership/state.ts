@@ -257,7 +257,8 @@ export type Event =
   | { readonly on: 'drain-answered'; readonly promise: HandoffPromise }
   | { readonly on: 'drain-refused'; readonly failure: Failure }
   | { readonly on: 'refuse-answered'; readonly verdict: 'refused' | 'taken' | 'pending' }
-  | { readonly on: 'refuse-failed'; readonly failure: Failure };
+  /** `left`: the node that was asked is not in the map any more. */
+  | { readonly on: 'refuse-failed'; readonly failure: Failure; readonly left?: boolean };
 
 export type Effect =
   /** Write all properties of the dataset at its name, durably. → persisted | persist-failed (outcome unknown) */

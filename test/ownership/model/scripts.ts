@@ -16,6 +16,10 @@ const failed: Event & { on: 'pull-failed' } = {
 };
 const tries = (copy: Copy): readonly Event[] =>
   Array.from({ length: MACHINE_LIMITS.finalTriesMax }, () => [{ ...failed, copy }, { on: 'tick' } as const]).flat();
+const unanswered: Event & { on: 'refuse-failed' } = {
+  on: 'refuse-failed',
+  failure: { code: 'NODE_UNREACHABLE', message: '' },
+};
 const answered: Event = { on: 'drain-answered', promise: PROMISE };
 const elsewhere: Event & { on: 'record' } = {
   on: 'record',
@@ -91,6 +95,11 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
       { ...failed, copy: null },
     ],
   ]),
+  // The node of the promise has handed the dataset on and left the map.
+  [
+    { copy: copyOf({ promise: PROMISE }), record: recordOf({ owner: 'c', term: term(9, 'c') }) },
+    [{ on: 'tick' }, { ...unanswered, left: true }],
+  ],
   // The node of the promise came back without its disk, after it had handed the dataset on.
   [
     { copy: copyOf({ promise: PROMISE }), record: recordOf({ phase: 'draining', target: 'b' }) },
