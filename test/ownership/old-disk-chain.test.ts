@@ -12,7 +12,7 @@ import { NodeDisk } from '../../src/ownership/node-disk.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { createMemoryCluster } from '../support/memory-coordinator.ts';
 import type { TestCluster } from './cluster.ts';
-import { expireLease, keepDisk, open, takeOut } from './old-disk.ts';
+import { expireLease, keepDisk, open, takeOut, writtenSince } from './old-disk.ts';
 
 /** More processes than the right disk has been heard with. */
 async function startOften(cluster: TestCluster, node: string): Promise<void> {
@@ -26,12 +26,7 @@ async function startOften(cluster: TestCluster, node: string): Promise<void> {
 const refusal = (cluster: TestCluster, node: string) => cluster.own(node).status().lease.disk?.why ?? null;
 
 test('an image that is started again and again while the coordinator is away is refused, and the right disk is not', async (t) => {
-  const cluster = await open(t, ['a', 'b']);
-  const a = await cluster.create('photos');
-  await cluster.put(a, 'photos', 'one', '1');
-  const putBack = await keepDisk(cluster, a);
-  await cluster.put(a, 'photos', 'two', '2');
-  await cluster.rounds(1);
+  const { cluster, a, putBack } = await writtenSince(t);
   const right = await takeOut(cluster, a);
   await putBack();
   cluster.memory.setAvailable(false);
@@ -90,12 +85,7 @@ test('a coordinator that goes back to an old dump refuses no disk of today, and 
 for (const forgets of [false, true]) {
   const how = forgets ? ', though the coordinator has forgotten everything meanwhile' : '';
   test(`an image that was accepted is the disk of the node, and the one it replaced counts in vain${how}`, async (t) => {
-    const cluster = await open(t, ['a', 'b']);
-    const a = await cluster.create('photos');
-    await cluster.put(a, 'photos', 'one', '1');
-    const putBack = await keepDisk(cluster, a);
-    await cluster.put(a, 'photos', 'two', '2');
-    await cluster.rounds(2);
+    const { cluster, a, putBack } = await writtenSince(t);
     const replaced = await takeOut(cluster, a);
     await putBack();
     cluster.memory.setAvailable(false);

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { numberOf } from '../../src/cluster/disk-chain.ts';
 import { isZringError } from '../../src/common/errors.ts';
 import type { TestCluster } from './cluster.ts';
-import { expireLease, forgetMarks, keepDisk, open } from './old-disk.ts';
+import { expireLease, forgetMarks, keepDisk, open, writtenSince } from './old-disk.ts';
 
 const unavailable = (error: unknown) => isZringError(error, 'DATASET_UNAVAILABLE');
 
@@ -42,12 +42,7 @@ test('what was handed over is not served by the old owner again, though the coor
 
 for (const loss of ['is away', 'has lost everything']) {
   test(`an older copy of what is still owned is not served, though the coordinator ${loss} at the start`, async (t) => {
-    const cluster = await open(t, ['a', 'b']);
-    const a = await cluster.create('photos');
-    await cluster.put(a, 'photos', 'one', '1');
-    const putBack = await keepDisk(cluster, a);
-    await cluster.put(a, 'photos', 'two', '2');
-    await cluster.rounds(2);
+    const { cluster, a, putBack } = await writtenSince(t);
     await putBack();
     if (loss === 'is away') cluster.memory.setAvailable(false);
     else cluster.memory.flush();
@@ -122,12 +117,7 @@ test('acknowledged writes that an old disk lacks are not missing: 503, no drain,
 });
 
 test('a record of this node above its own copy: not served, also where no mark tells', async (t) => {
-  const cluster = await open(t, ['a', 'b']);
-  const a = await cluster.create('photos');
-  await cluster.put(a, 'photos', 'one', '1');
-  const putBack = await keepDisk(cluster, a);
-  await cluster.put(a, 'photos', 'two', '2');
-  await cluster.rounds(2);
+  const { cluster, a, putBack } = await writtenSince(t);
   await putBack();
   forgetMarks(cluster);
   await cluster.startNode(a);

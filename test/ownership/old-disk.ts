@@ -22,12 +22,26 @@ export async function keepDisk(
   await cp(folder, copy, { recursive: true });
   if (!live) await cluster.startNode(node);
   await cluster.rounds(2);
-  return async () => {
-    if (cluster.node(node).up) await cluster.kill(node);
-    await expireLease(cluster, node);
-    await rm(folder, { recursive: true });
-    await cp(copy, folder, { recursive: true });
-  };
+  return () => bringBack(cluster, node, copy);
+}
+
+async function bringBack(cluster: TestCluster, node: string, copy: string): Promise<void> {
+  const folder = join(cluster.root, node);
+  if (cluster.node(node).up) await cluster.kill(node);
+  await expireLease(cluster, node);
+  await rm(folder, { recursive: true });
+  await cp(copy, folder, { recursive: true });
+}
+
+/** A bucket with an object; the disk of its owner is kept; another object is acknowledged. `putBack` loses that one. */
+export async function writtenSince(t: TestContext) {
+  const cluster = await open(t, ['a', 'b']);
+  const a = await cluster.create('photos');
+  await cluster.put(a, 'photos', 'one', '1');
+  const putBack = await keepDisk(cluster, a);
+  await cluster.put(a, 'photos', 'two', '2');
+  await cluster.rounds(2);
+  return { cluster, a, putBack };
 }
 
 /** What time would do to the lease of a process that is no more. */
@@ -50,10 +64,5 @@ export async function takeOut(cluster: TestCluster, node: string): Promise<() =>
   const folder = join(cluster.root, node);
   const copy = `${folder}-copy-${Math.random()}`;
   await cp(folder, copy, { recursive: true });
-  return async () => {
-    if (cluster.node(node).up) await cluster.kill(node);
-    await expireLease(cluster, node);
-    await rm(folder, { recursive: true });
-    await cp(copy, folder, { recursive: true });
-  };
+  return () => bringBack(cluster, node, copy);
 }

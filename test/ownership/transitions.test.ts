@@ -5,72 +5,7 @@ import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import { gateOf, isQuiet, mayCommit } from '../../src/ownership/gate-state.ts';
 import type { Copy, CopyState, Effect, Event, Fence } from '../../src/ownership/state.ts';
 import { recover, step } from '../../src/ownership/transitions.ts';
-
-const ID = '0'.repeat(32);
-const term = (n: number, node = 'a') => ({ n, node });
-
-function copy(change: Partial<Copy> = {}): Copy {
-  return {
-    id: ID,
-    role: 'owner',
-    term: term(3),
-    createdMs: 1,
-    creator: null,
-    promise: null,
-    source: null,
-    deleting: false,
-    priorSinceMs: null,
-    ...change,
-  };
-}
-
-function record(change: Partial<OwnershipRecord> = {}): OwnershipRecord {
-  return {
-    version: 1,
-    dataset: 'd',
-    id: ID,
-    owner: 'a',
-    term: term(3),
-    phase: 'stable',
-    target: null,
-    pin: null,
-    inSync: ['a'],
-    createdMs: 1,
-    creator: null,
-    ...change,
-  };
-}
-
-interface Start {
-  self?: string;
-  copy?: Copy | null;
-  record?: OwnershipRecord | null;
-  tag?: string | null;
-  fences?: Record<string, Fence>;
-  buried?: boolean;
-}
-
-function start({
-  self = 'a',
-  copy: here = null,
-  record: known = null,
-  tag = known ? 't' : null,
-  fences = {},
-  buried = false,
-}: Start): CopyState {
-  return recover(self, 'd', here, fences, { record: known, tag, behind: false, buried });
-}
-
-/** Feeds events; returns the last state and the effects of each. */
-function run(state: CopyState, ...events: Event[]): { state: CopyState; effects: readonly Effect[]; all: string[] } {
-  let effects: readonly Effect[] = [];
-  const all: string[] = [];
-  for (const event of events) {
-    ({ state, effects } = step(state, event, 0));
-    all.push(effects.map((effect) => effect.do).join(' '));
-  }
-  return { state, effects, all };
-}
+import { copyOf as copy, ID, recordOf as record, run, type Start, start, term } from './words.ts';
 
 const promise = { to: 'b', term: term(3), snapshot: 's', guid: '77' };
 const promised = copy({ promise });

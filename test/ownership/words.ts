@@ -73,11 +73,16 @@ export interface Ran {
   readonly state: CopyState;
   /** Of the last event. */
   readonly effects: readonly Effect[];
+  /** What each event asked for, in words. */
+  readonly all: readonly string[];
 }
 
 export function run(state: CopyState, ...events: readonly Event[]): Ran {
-  let ran: Ran = { state, effects: [] };
-  for (const event of events) ran = step(ran.state, event, 0);
+  let ran: Ran = { state, effects: [], all: [] };
+  for (const event of events) {
+    const taken = step(ran.state, event, 0);
+    ran = { ...taken, all: [...ran.all, taken.effects.map((one) => one.do).join(' ')] };
+  }
   return ran;
 }
 
