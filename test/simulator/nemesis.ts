@@ -152,19 +152,13 @@ export class Nemesis {
       node.hang(false);
       if (node.process.paused) node.process.wake();
     }
-    const { members, departing } = this.#world;
-    for (const { id, keepsSomething } of nodes) {
-      // Taken out too early, by the word of a coordinator that had forgotten: brought back, to leave once more.
-      if (members.includes(id) || departing.has(id) || !keepsSomething) continue;
-      this.#world.count('member brought back');
-      departing.add(id);
-      this.#endWhenLeft(id);
-    }
+    for (const { id, keepsSomething } of nodes) if (keepsSomething) this.#bringBack(id);
     // What supervises a node starts it again, also when it failed to start.
     const supervise = () => {
       for (const node of this.#world.nodes) {
         node.start();
         node.acceptReplaced();
+        for (const id of node.promisedTo) this.#bringBack(id);
       }
       this.#world.scheduler.after(2_000, supervise);
     };
@@ -401,6 +395,15 @@ export class Nemesis {
       const { phase, owner, target, inSync } = parseRecord((JSON.parse(text) as { text: string }).text);
       return phase !== 'deleted' && [owner, target, ...inSync].includes(node);
     });
+  }
+
+  /** Taken out too early, by the word of a coordinator that had forgotten, or in the moment of a promise: it has to leave again. */
+  #bringBack(id: string): void {
+    const { members, departing } = this.#world;
+    if (members.includes(id) || departing.has(id)) return;
+    this.#world.count('member brought back');
+    departing.add(id);
+    this.#endWhenLeft(id);
   }
 
   #endWhenLeft(id: string): void {

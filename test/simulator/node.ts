@@ -194,6 +194,13 @@ export class SimNode {
     ownership.disk.accept({ evenUnheard: false }).catch(() => {});
   }
 
+  /** Nodes that somebody's copy here is promised to. */
+  get promisedTo(): string[] {
+    return (this.ownership?.status().copies ?? []).flatMap(({ promisedTo }) =>
+      promisedTo === null ? [] : [promisedTo],
+    );
+  }
+
   /** Anything under the name of a bucket, whatever it is. */
   get keepsSomething(): boolean {
     return [...this.disk.datasets.keys()].some((name) => /^[a-z]/.test(name));

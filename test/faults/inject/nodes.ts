@@ -58,7 +58,7 @@ async function zombie(
 ): Promise<Injection> {
   const victim = lab.nodeAt(fault.node);
   const others = lab.nodes.filter((node) => node !== victim);
-  const owned = await lab.until(PATIENCE_MS, async () => {
+  const owned = await lab.until(3 * PATIENCE_MS, async () => {
     if (!victim.isUp()) return null;
     const records = ((await lab.datasets()) ?? []).filter(({ owner, dataset }) => {
       return owner === victim.id && buckets.includes(dataset);
