@@ -1,6 +1,7 @@
 // The keeper against a coordinator in memory: what arrives late is no news, and what a failover lost is said again.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { checkMap } from '../../src/cluster/map.ts';
 import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import type { DurableMap } from '../../src/common/durable-map.ts';
 import { ZringError } from '../../src/common/errors.ts';
@@ -35,6 +36,13 @@ class Disk implements DurableMap {
   }
 
   async close(): Promise<void> {}
+}
+
+function mapOf(ids: readonly string[]) {
+  const address = '127.0.0.1:1';
+  const nodes = ids.map((id) => ({ id, zone: id, weight: 1, state: 'up', s3: address, peer: address, admin: address }));
+  const settings = { copies: 1, leaseMs: 10_000 };
+  return checkMap({ version: 1, cluster: 'test', epoch: 1, revision: 1, contentHash: 'x', settings, nodes });
 }
 
 function record(change: Partial<OwnershipRecord>): OwnershipRecord {
@@ -114,4 +122,35 @@ test('what could not be stored is stored with what comes next: a restart never k
   assert.equal(again.entry('photos')?.record.phase, 'deleted');
   assert.equal(again.isBuried('0'.repeat(32)), true);
   assert.equal(again.catalog.cursor, keeper.catalog.cursor);
+});
+
+test('a coordinator found again is not read from the first change on where its digest says that nothing is missing', async () => {
+  const { memory, coordinator, keeper } = start();
+  const asked: number[] = [];
+  const { changesSince } = coordinator;
+  coordinator.changesSince = (cursor, limit) => {
+    asked.push(cursor);
+    return changesSince.call(coordinator, cursor, limit);
+  };
+  await memory.connect().commitMap(0, mapOf(['b']));
+  await coordinator.casRecord('photos', null, record({}));
+  await keeper.sync();
+  await keeper.reported();
+  await keeper.sync();
+  asked.length = 0;
+  keeper.readAllAgain();
+  await keeper.sync();
+  assert.equal(asked.includes(0), false, 'nothing is missing');
+  // A failover lost a creation, and another change has brought the counter to where it was.
+  const before = memory.dump();
+  await coordinator.casRecord('music', null, record({ dataset: 'music', id: '1'.repeat(32) }));
+  await keeper.sync();
+  memory.restore(before);
+  await coordinator.casRecord('books', null, record({ dataset: 'books', id: '2'.repeat(32) }));
+  asked.length = 0;
+  keeper.readAllAgain();
+  await keeper.sync();
+  assert.equal(asked.includes(0), true, 'the digest differs');
+  assert.equal(keeper.entry('music')?.behind, true, 'its owner has to tell it again');
+  assert.equal(keeper.entry('books')?.behind, false);
 });

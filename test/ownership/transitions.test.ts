@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { OwnershipRecord } from '../../src/cluster/record.ts';
 import { gateOf, isQuiet, mayCommit } from '../../src/ownership/gate-state.ts';
-import type { Copy, CopyState, Effect, Event, Fence } from '../../src/ownership/state.ts';
-import { recover, step } from '../../src/ownership/transitions.ts';
+import type { Copy, Effect, Event, Fence } from '../../src/ownership/state.ts';
 import { copyOf as copy, ID, recordOf as record, run, type Start, start, term } from './words.ts';
 
 const promise = { to: 'b', term: term(3), snapshot: 's', guid: '77' };
