@@ -55,6 +55,7 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
     buckets: deps.buckets,
     credentials: deps.credentials,
     disk: ownership.disk,
+    takeover: ownership.takeover,
     async explain(dataset) {
       const known = await ownership.explain(dataset);
       const lifecycle = deps.lifecycleRules(dataset);

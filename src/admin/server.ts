@@ -164,6 +164,14 @@ function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>)
     ['POST /credentials', async ({ body }, verb) => api.credentials.run(verb, parseJson(body))],
     ['GET /disk', async () => api.disk.report()],
     ['POST /disk', async ({ body }) => api.disk.accept(parseAcceptance(body))],
+    ['GET /takeover', async (_call, bucket) => api.takeover.report(bucket)],
+    [
+      'POST /takeover',
+      async ({ body }, bucket) => {
+        requireAcceptLoss(body);
+        return api.takeover.accept(bucket);
+      },
+    ],
     ['POST /move', async ({ body }) => api.move(parseMove(body))],
     ['POST /reload', async () => api.reload()],
   ]);
@@ -219,9 +227,14 @@ function parseMove(body: Buffer): { dataset: string; to: string | null } {
 
 /** The word must be there: a request that somebody sent by mistake gives nothing up. */
 function parseAcceptance(body: Buffer): { evenUnheard: boolean } {
-  const { acceptLoss, evenUnheard } = (parseJson(body) ?? {}) as { acceptLoss?: unknown; evenUnheard?: unknown };
-  if (acceptLoss !== true) throw new ZringError('CONFIG_REFUSED', 'expected {"acceptLoss": true}');
+  const { evenUnheard } = requireAcceptLoss(body);
   return { evenUnheard: evenUnheard === true };
+}
+
+function requireAcceptLoss(body: Buffer): Record<string, unknown> {
+  const said = (parseJson(body) ?? {}) as Record<string, unknown>;
+  if (said.acceptLoss !== true) throw new ZringError('CONFIG_REFUSED', 'expected {"acceptLoss": true}');
+  return said;
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {

@@ -74,6 +74,8 @@ export interface AdminApi {
   readonly credentials: CredentialDesk;
   /** This node's disk: what speaks against it, and an operator's word (src/ownership/disk-acceptance.ts). */
   readonly disk: Pick<Ownership['disk'], 'report' | 'accept'>;
+  /** A bucket of this node that was promised to a node lost for good (src/ownership/takeover.ts). */
+  readonly takeover: Ownership['takeover'];
   /** `to` null clears the pin. */
   move(request: { dataset: string; to: string | null }): Promise<unknown>;
   /** Reads the configuration file again, now. */

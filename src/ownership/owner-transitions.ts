@@ -7,11 +7,22 @@ import type { Copy, CopyState, Effect, Event, MachineLimits, Step } from './stat
 import { absorb, answer, decline, IDLE, STAMP, stay, warn } from './steps.ts';
 
 type HandoffEvent = Event & {
-  on: 'open' | 'close' | 'drain' | 'told-released' | 'told-refused' | 'retire' | 'accept-disk';
+  on: 'open' | 'close' | 'drain' | 'told-released' | 'told-refused' | 'retire' | 'accept-disk' | 'take-back';
 };
 
+const HANDOFF_EVENTS: readonly Event['on'][] = [
+  'open',
+  'close',
+  'drain',
+  'told-released',
+  'told-refused',
+  'retire',
+  'accept-disk',
+  'take-back',
+];
+
 export function isHandoffEvent(event: Event): event is HandoffEvent {
-  return ['open', 'close', 'drain', 'told-released', 'told-refused', 'retire', 'accept-disk'].includes(event.on);
+  return HANDOFF_EVENTS.includes(event.on);
 }
 
 export function stepOwner(state: CopyState, event: Event, nowMs: number, limits: MachineLimits): Step {
@@ -35,6 +46,9 @@ export function stepOwner(state: CopyState, event: Event, nowMs: number, limits:
       return moveAway(state, copy, 'deleted');
     case 'accept-disk':
       return acceptDisk(state);
+    case 'take-back':
+      if (!copy?.promise || copy.id !== event.id || !canTurn(state)) return stay(state);
+      return reclaim(state, copy.promise.term.n, true);
     case 'tick':
       return tick(state, nowMs, limits);
     default:
@@ -221,8 +235,8 @@ function inquired(state: CopyState, copy: Copy, event: Event, nowMs: number): St
 }
 
 /** The other side has durably refused: take a term above the refused one, but only the record makes it ours again. */
-function reclaim(state: CopyState, refused: number): Step {
-  return stay({ ...state, phase: { at: 'reclaiming', refused, term: null } }, { do: 'read-record' });
+function reclaim(state: CopyState, refused: number, far = false): Step {
+  return stay({ ...state, phase: { at: 'reclaiming', refused, term: null, far } }, { do: 'read-record' });
 }
 
 function reclaiming(
@@ -241,10 +255,11 @@ function reclaiming(
     const seen = absorb(state, tagged);
     // The refused term itself is refused + 1; a late commit of it may be in the record or on its way there.
     // What is known here counts too: a resumption that was cut short may stand above what a restored dump says (I4).
-    const term = raisedTerm(seen, copy, [
+    const raised = raisedTerm(seen, copy, [
       { n: phase.refused + 1, node: state.self },
       recordOf(state, copy.id)?.term ?? null,
     ]);
+    const term = phase.far ? { n: raised.n + ACCEPTED_TERM_STEP, node: raised.node } : raised;
     if (current && (current.id !== copy.id ? current.term.n >= term.n : current.phase === 'deleted')) {
       return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message: `${state.dataset}: cannot resume` });
     }

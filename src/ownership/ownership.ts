@@ -42,6 +42,7 @@ import { type DatasetExplanation, explainDataset, nodeLoad, type OwnershipStatus
 import { createStorageDesk, followPulse, pollStorage } from './storage-desk.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
+import { Takeover } from './takeover.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { Ownership, OwnershipDeps } from './types.ts';
 import { answerWitness, askWitnesses } from './witness.ts';
@@ -65,6 +66,7 @@ class OwnershipNode implements Ownership {
   readonly methods: PeerMethods;
   readonly storage: StorageDesk;
   readonly disk: DiskAcceptance;
+  readonly takeover: Takeover;
   readonly #deps: OwnershipDeps;
   readonly #limits: OwnershipLimits;
   readonly #disk: DurableMap;
@@ -206,6 +208,7 @@ class OwnershipNode implements Ownership {
     for (const { dataset, copy } of found.copies) {
       this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
     }
+    this.takeover = new Takeover({ self, coordinator, find: (dataset) => this.#runners.get(dataset) });
     this.disk = new DiskAcceptance({
       ...common,
       disk: this.#nodeDisk,

@@ -77,7 +77,8 @@ export type Phase =
   | { readonly at: 'sealing'; readonly request: string; readonly from: string }
   | { readonly at: 'promising'; readonly request: string; readonly from: string }
   | { readonly at: 'inquiring' }
-  | { readonly at: 'reclaiming'; readonly refused: number; readonly term: Term | null }
+  /** `far`: by an operator's word, above terms that nobody here has heard of. */
+  | { readonly at: 'reclaiming'; readonly refused: number; readonly term: Term | null; readonly far: boolean }
   | { readonly at: 'resuming' }
   | { readonly at: 'releasing' }
   | { readonly at: 'fencing' }
@@ -217,6 +218,8 @@ export type Event =
   | { readonly on: 'retire'; readonly id: string }
   /** An operator takes this copy as it is, though the disk it stands on has gone back. */
   | { readonly on: 'accept-disk' }
+  /** An operator's word that the node of the promise is lost for good. */
+  | { readonly on: 'take-back'; readonly id: string }
   | { readonly on: 'tick' }
   // completions
   | { readonly on: 'persisted'; readonly copy: Copy }

@@ -17,6 +17,7 @@ import type { StoreFactory } from './runner.ts';
 import type { StepObserver } from './state.ts';
 import type { DatasetExplanation, OwnershipStatus } from './status.ts';
 import type { StoragePulse } from './storage-pulse.ts';
+import type { Takeover } from './takeover.ts';
 
 export interface OwnershipDeps {
   readonly self: string;
@@ -50,6 +51,8 @@ export interface Ownership {
   readonly storage: StorageDesk;
   /** What speaks against this node's disk, and an operator's word about it. */
   readonly disk: Pick<DiskAcceptance, 'report' | 'accept'>;
+  /** A bucket that was promised to a node which is lost for good, and an operator's word about it. */
+  readonly takeover: Pick<Takeover, 'report' | 'accept'>;
   readonly methods: PeerMethods;
   status(): OwnershipStatus;
   explain(dataset: string): Promise<DatasetExplanation>;

@@ -48,6 +48,10 @@ function api(node: string): AdminApi {
       report: async () => ({ node }) as never,
       accept: async (options) => ({ node, ...options }) as never,
     },
+    takeover: {
+      report: async (dataset) => ({ node, dataset }) as never,
+      accept: async (dataset) => ({ node, dataset, taken: true }) as never,
+    },
     reload: async () => ({}),
   };
 }
@@ -125,6 +129,16 @@ test('a disk is accepted by the node that is asked, and only with the word', asy
   assert.deepEqual(JSON.parse(accepted.text), { node: 'a', evenUnheard: false });
   const unheard = await ask('POST', '/nodes/b/disk', '{"acceptLoss":true,"evenUnheard":true}');
   assert.deepEqual(JSON.parse(unheard.text), { node: 'b', evenUnheard: true });
+});
+
+test('a bucket is taken back by the node that is asked, and only with the word', async () => {
+  assert.equal((await ask('GET', '/takeover/photos', '', false)).status, 401);
+  assert.deepEqual(JSON.parse((await ask('GET', '/nodes/b/takeover/photos')).text), { node: 'b', dataset: 'photos' });
+  for (const body of ['{}', '{"acceptLoss":"yes"}']) {
+    assert.equal((await ask('POST', '/nodes/b/takeover/photos', body)).status, 409);
+  }
+  const taken = await ask('POST', '/nodes/b/takeover/photos', '{"acceptLoss":true}');
+  assert.deepEqual(JSON.parse(taken.text), { node: 'b', dataset: 'photos', taken: true });
 });
 
 test('/ready is 503 with the reasons while the node is not ready', async () => {

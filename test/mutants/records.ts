@@ -15,6 +15,7 @@ import {
   pull,
   reports,
   seal,
+  takeover,
   twin,
 } from './catchers.ts';
 import type { Mutant } from './mutant.ts';
@@ -375,6 +376,22 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     find: 'if (order === 0 && copy.promise && !isGivenTo(current, copy.promise.to)) {',
     replace: 'if (order > 0 && copy.promise) {',
     caughtBy: [facts('the record against an owner’s copy')],
+  },
+  {
+    name: 'take-back-right-above-the-record',
+    breaks: 'I4: the lost node had raised its term once more: what it comes back with deposes what is served since',
+    file: 'src/ownership/owner-transitions.ts',
+    find: 'const term = phase.far ? { n: raised.n + ACCEPTED_TERM_STEP, node: raised.node } : raised;',
+    replace: 'const term = raised;',
+    caughtBy: [takeover('taken over and written to: the loss is said, and the copy that comes back is set aside')],
+  },
+  {
+    name: 'take-back-from-the-living',
+    breaks: 'I1: an operator takes back what the other node serves at this moment',
+    file: 'src/ownership/takeover.ts',
+    find: 'if (aliveForS !== null)',
+    replace: 'if (aliveForS === -1)',
+    caughtBy: [takeover('not taken over yet: nothing is lost, and the bucket is served again')],
   },
   {
     name: 'absent-without-the-lease',

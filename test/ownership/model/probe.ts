@@ -28,6 +28,7 @@ function fromOutside({ copy, record, self }: CopyState): Event[] {
     { on: 'cancel-pull' },
     { on: 'retire', id },
     { on: 'accept-disk' },
+    { on: 'take-back', id },
   ];
   const [first, second] = others;
   if (!first || !second) return events;
