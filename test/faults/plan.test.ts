@@ -28,10 +28,10 @@ describe('plan of a run', () => {
           deletingBuckets: false,
         },
         waves: [
+          [{ afterMs: 0, fault: { kind: 'cluster-kill', storage: true, redis: true, downMs: 0 } }],
           [
             { afterMs: 0, fault: { kind: 'move', dataset: 0, to: null } },
-            { afterMs: 698, fault: { kind: 'node-kill', node: 1, downMs: 3189, awaitReady: true } },
-            { afterMs: 755, fault: { kind: 'node-pause', node: 2, forMs: 684 } },
+            { afterMs: 180, fault: { kind: 'move', dataset: 3, to: 0 } },
           ],
         ],
       },

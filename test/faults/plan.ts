@@ -99,8 +99,8 @@ export const ROTATION: readonly Profile[] = [
 
 /** Faults a wave holds at most, and their weights. What is not named does not happen in that profile. */
 const WEIGHTS: Record<Profile, Weights> = {
-  crash: { 'node-kill': 10, 'cluster-kill': 1, move: 3, 'node-pause': 1 },
-  power: { 'power-cut': 10, 'cluster-kill': 1, move: 3, 'node-kill': 1 },
+  crash: { 'node-kill': 10, 'cluster-kill': 3, move: 2, 'node-pause': 1 },
+  power: { 'power-cut': 10, 'cluster-kill': 3, move: 2, 'node-kill': 1 },
   redis: {
     'redis-kill': 2,
     'redis-stop': 2,
@@ -108,11 +108,11 @@ const WEIGHTS: Record<Profile, Weights> = {
     'redis-restore': 3,
     'redis-failover': 3,
     'partition-redis': 3,
-    move: 4,
-    'node-kill': 3,
+    move: 3,
+    'node-kill': 1,
   },
-  partition: { 'partition-nodes': 6, 'partition-redis': 4, isolate: 2, move: 6, 'node-kill': 1 },
-  zombie: { zombie: 10, move: 2, 'node-kill': 1, 'redis-flush': 1 },
+  partition: { 'partition-nodes': 6, 'partition-redis': 4, isolate: 2, move: 4, 'node-kill': 1 },
+  zombie: { zombie: 12, move: 2, 'node-kill': 1, 'redis-flush': 1 },
   streams: { 'cut-stream': 12, move: 1, 'node-kill': 1, 'power-cut': 1 },
   moves: { move: 6, 'move-many': 3, drain: 2, 'config-churn': 2, 'node-kill': 2 },
   disk: {
@@ -329,7 +329,7 @@ function makeFault(kind: FaultKind, random: Random, { nodes, buckets }: RunSetti
     case 'pool-hang':
       return { kind, node, forMs: random.between(500, 6_000) };
     case 'cut-stream': {
-      const cuts = Array.from({ length: random.between(1, 3) }, () => cutAfter(random));
+      const cuts = Array.from({ length: random.between(3, 5) }, () => cutAfter(random));
       return {
         kind,
         dataset,

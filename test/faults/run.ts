@@ -41,7 +41,7 @@ const FINAL_READS_MS = 180_000;
 const CLEAN_MS = 90_000;
 const DUMP_EVERY_MS = 4_000;
 const DUMPS_MAX = 20;
-const TRIES_MAX = 3;
+const TRIES_MAX = 6;
 const TRACK_EVERY_MS = 300;
 /** Snapshots keep what was overwritten, and the pools are small. */
 const LARGE_BYTES_PER_SECOND = 256 * 1024;
