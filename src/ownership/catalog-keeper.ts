@@ -85,6 +85,8 @@ export class CatalogKeeper {
   constructor(deps: CatalogKeeperDeps) {
     this.#deps = deps;
     this.#catalog = load(deps.disk);
+    // The coordinator may have failed over while this node was away, and lost its report; no counter tells.
+    this.#fromStart = this.#catalog.incarnation !== '';
   }
 
   get catalog(): Catalog {

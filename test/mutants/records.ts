@@ -410,6 +410,14 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     caughtBy: [twin('nothing is promised to a process whose lease is another’s')],
   },
   {
+    name: 'a-report-is-for-ever',
+    breaks: 'a failover loses the report of a node that is down: nobody may create a bucket, for ever',
+    file: 'src/ownership/catalog-keeper.ts',
+    find: "this.#fromStart = this.#catalog.incarnation !== '';",
+    replace: 'this.#fromStart = false;',
+    caughtBy: [catalogKeeper('a report that a failover lost while this node was down is said again after its start')],
+  },
+  {
     name: 'a-cursor-ahead-of-its-records',
     breaks: 'a record that could not be stored is never read again after a restart: the node goes by the one before',
     file: 'src/ownership/catalog-keeper.ts',

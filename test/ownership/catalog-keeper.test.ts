@@ -99,6 +99,19 @@ test('what a failover has lost of the reports is reported again', async () => {
   assert.equal(keeper.catalog.reported, false, 'so that the node reports again');
 });
 
+test('a report that a failover lost while this node was down is said again after its start', async () => {
+  const { memory, coordinator, keeper, restart } = start();
+  await keeper.sync();
+  const before = memory.dump();
+  await keeper.reported();
+  memory.restore(before);
+  const again = restart();
+  assert.equal(again.catalog.reported, true, 'as it remembers');
+  await again.sync();
+  assert.deepEqual((await coordinator.state()).reported, []);
+  assert.equal(again.catalog.reported, false, 'so that the node reports again');
+});
+
 test('what could not be stored is stored with what comes next: a restart never knows less than its cursor says', async () => {
   const { coordinator, disk, keeper, restart } = start();
   await keeper.sync();
