@@ -5,6 +5,8 @@ import { signAdminRequest } from '../../../src/admin/auth.ts';
 import type { ClusterStatus, DatasetStatus } from '../../../src/admin/types.ts';
 
 const TIMEOUT_MS = 1_500;
+/** What is to happen, on a machine that may be busy. */
+const CHANGE_TIMEOUT_MS = 5_000;
 export const ADMIN_PORT = 9002;
 
 export interface AdminClient {
@@ -24,7 +26,8 @@ export function createAdminClient(secret: string): AdminClient {
     };
     return new Promise((resolve, reject) => {
       const options = { host: ip, port: ADMIN_PORT, path, method, headers, agent: false };
-      const request = httpRequest({ ...options, signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
+      const signal = AbortSignal.timeout(body === undefined ? TIMEOUT_MS : CHANGE_TIMEOUT_MS);
+      const request = httpRequest({ ...options, signal }, (response) => {
         let answer = '';
         response.on('data', (chunk) => {
           answer += chunk;
