@@ -258,6 +258,7 @@ function reclaiming(
     const raised = raisedTerm(seen, copy, [
       { n: phase.refused + 1, node: state.self },
       recordOf(state, copy.id)?.term ?? null,
+      event.known?.id === copy.id ? event.known.term : null,
     ]);
     const term = phase.far ? { n: raised.n + ACCEPTED_TERM_STEP, node: raised.node } : raised;
     if (current && (current.id !== copy.id ? current.term.n >= term.n : current.phase === 'deleted')) {

@@ -365,7 +365,8 @@ export class DatasetRunner {
       const tagged = await coordinator.readRecord(this.dataset);
       // Only of the life that the catalog follows: a tag of another one would stand beside the wrong knowledge.
       if (tagged && incarnation === catalog.catalog.incarnation) catalog.learn(tagged);
-      return { on: 'record-read', tagged, ground: `${incarnation} ${mapEpoch}`, complete };
+      const known = catalog.entry(this.dataset)?.record ?? null;
+      return { on: 'record-read', tagged, known, ground: `${incarnation} ${mapEpoch}`, complete };
     } catch (error) {
       return { on: 'coordinator-failed', failure: failureOf(error) };
     }

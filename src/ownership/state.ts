@@ -247,6 +247,8 @@ export type Event =
   | {
       readonly on: 'record-read';
       readonly tagged: TaggedRecord | null;
+      /** What this node knows beside it, perhaps from an earlier life of the coordinator. */
+      readonly known?: OwnershipRecord | null;
       /** Life of the coordinator's data and epoch of the map, as one word to compare. */
       readonly ground: string;
       readonly complete: boolean;

@@ -284,6 +284,10 @@ test('refusal × crash × restored dump: a resumption cut short has used its ter
     read(draining),
   );
   assert.deepEqual(effect(inquired.effects, 'cas')?.next.term, term(9));
+  // The machine has heard of its own lower publication since; its node still knows better.
+  const asked = run(start({ copy: promised, record: draining }), { on: 'told-refused', from: 'b', id: ID, n: 3 });
+  const knowing = { ...read(draining), known: recordOf({ term: term(8) }) } as Event;
+  assert.deepEqual(effect(run(asked.state, knowing).effects, 'cas')?.next.term, term(9));
 });
 
 test('accepted disk × handoff: an adopted promise stays adopted, though the coordinator has forgotten its commit', () => {

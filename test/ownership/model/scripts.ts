@@ -46,6 +46,17 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
       { on: 'pulled', run: 1, copy: received },
     ],
   ],
+  // The same, when the next one runs already.
+  [
+    { self: 'b', record: recordOf() },
+    [
+      { on: 'pull' },
+      wrote(recordOf({ phase: 'copying', target: 'b' })),
+      { on: 'cancel-pull' },
+      { on: 'pull' },
+      { on: 'pulled', run: 1, copy: received },
+    ],
+  ],
   // The same, onto what was a prior copy.
   [
     { self: 'b', copy: prior, record: recordOf() },
