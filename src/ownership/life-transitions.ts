@@ -166,6 +166,10 @@ function registered(state: CopyState, phase: At<'registering'>, event: Event, li
     // Our own call, whose reply was lost, got there after all.
     return stay({ ...seen, phase: { at: 'confirming', request, ground } }, { do: 'read-record' });
   }
+  if (!current || current.record.phase === 'deleted') {
+    // A tombstone that was told again after a loss, or a record that was lost: nobody has the name.
+    return discard(seen, request, 'DATASET_BUSY', `the record of ${state.dataset} changed meanwhile`);
+  }
   return discard(seen, request, 'DATASET_EXISTS', `${state.dataset} was created elsewhere`);
 }
 

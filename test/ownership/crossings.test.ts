@@ -333,3 +333,18 @@ test('handoff × flush: a node has not reported while its prepared copy is missi
     assert.equal(await reportOver(settled), true, JSON.stringify(settled));
   assert.equal(await reportOver(null, copyOf({ role: 'prior' })), true);
 });
+
+test('creation × flush: a tombstone that was told again meanwhile is no bucket that exists', () => {
+  const making = { copy: null, record: recordOf({ phase: 'deleted' }) };
+  const dead = recordOf({ phase: 'deleted' });
+  const create: Event = { on: 'create', request: 'r', id: OTHER, createdMs: 1, creator: null };
+  const made = copyOf({ id: OTHER, role: 'creating', term: term(4) });
+  const registering = run(start(making), create, read(dead), { on: 'copy-created', copy: made });
+  const codeAfter = (record: OwnershipRecord | null) => {
+    const answered = effect(run(registering.state, lost(record)).effects, 'answer')?.answer;
+    return answered && !answered.ok ? answered.failure.code : null;
+  };
+  assert.equal(codeAfter(dead), 'DATASET_BUSY');
+  assert.equal(codeAfter(null), 'DATASET_BUSY');
+  assert.equal(codeAfter(recordOf({ id: '2'.repeat(32), term: term(9) })), 'DATASET_EXISTS');
+});
