@@ -47,6 +47,7 @@ export const forward = of('test/routing/forward.test.ts');
 export const abort = of('test/routing/abort.test.ts');
 export const facts = of('test/ownership/facts.test.ts');
 export const takeover = of('test/ownership/takeover.test.ts');
+export const fullDisk = of('test/store/full-disk.test.ts');
 export const twin = of('test/ownership/twin.test.ts');
 export const janitor = of('test/ownership/janitor.test.ts');
 export const command = of('test/dataset/command.test.ts');

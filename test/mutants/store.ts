@@ -3,6 +3,7 @@ import {
   blobs,
   durability,
   faults,
+  fullDisk,
   listing,
   lmdb,
   multipart,
@@ -60,7 +61,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: 'src/common/lmdb.ts',
     find: '      waiting.outcome = { value };',
     replace: '      waiting.outcome = { value };\n      waiting.resolve(value);',
-    caughtBy: [objects(SOON)],
+    caughtBy: [fullDisk('writes fail as STORAGE_FULL and leave nothing, reads and deletes go on'), objects(SOON)],
   },
   {
     name: 'new-store-without-its-folders',
