@@ -363,9 +363,9 @@ export class DatasetRunner {
     try {
       const { incarnation, mapEpoch, complete } = await coordinator.state();
       const tagged = await coordinator.readRecord(this.dataset);
-      // Only of the life that the catalog follows: a tag of another one would stand beside the wrong knowledge.
+      // Only of the life that the catalog follows: a tag of another one stands beside the wrong knowledge.
       if (tagged && incarnation === catalog.catalog.incarnation) catalog.learn(tagged);
-      const known = catalog.entry(this.dataset)?.record ?? null;
+      const { record: known = null } = catalog.entry(this.dataset) ?? {};
       return { on: 'record-read', tagged, known, ground: `${incarnation} ${mapEpoch}`, complete };
     } catch (error) {
       return { on: 'coordinator-failed', failure: failureOf(error) };
@@ -417,15 +417,11 @@ export class DatasetRunner {
 
   async #tell(effect: Effect & { do: 'tell' }): Promise<void> {
     const { to, what, id, n } = effect;
+    const { peers, limits } = this.deps;
     const method = what === 'released' ? METHODS.released : METHODS.refused;
     try {
       await this.deps.confirm();
-      await this.deps.peers.call(
-        to,
-        method,
-        { dataset: this.dataset, id, n },
-        { timeoutMs: this.deps.limits.peerCallMs },
-      );
+      await peers.call(to, method, { dataset: this.dataset, id, n }, { timeoutMs: limits.peerCallMs });
     } catch (error) {
       // It asks by itself when it hears nothing.
       this.deps.logger.debug({ dataset: this.dataset, to, code: failureOf(error).code }, `${what} was not delivered`);
