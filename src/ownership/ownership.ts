@@ -208,7 +208,8 @@ class OwnershipNode implements Ownership {
     for (const { dataset, copy } of found.copies) {
       this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
     }
-    this.takeover = new Takeover({ self, coordinator, find: (dataset) => this.#runners.get(dataset) });
+    const { confirm } = this.#runnerDeps;
+    this.takeover = new Takeover({ self, coordinator, confirm, find: (dataset) => this.#runners.get(dataset) });
     this.disk = new DiskAcceptance({
       ...common,
       disk: this.#nodeDisk,

@@ -125,7 +125,7 @@ export function raisedTerm(state: CopyState, copy: Copy, also: readonly (Term | 
 }
 
 /**
- * How far the term of an accepted old copy, or of one that is taken back from a lost node, is raised above all that is known: the lost disk may have taken terms that
- * nobody heard of, and none of them may come again with other content (I4).
+ * How far the term of an accepted old copy, or of one that is taken back from a lost node, is raised above all that is
+ * known: the lost disk may have taken terms that nobody heard of, and none of them may come again with other content (I4).
  */
 export const ACCEPTED_TERM_STEP = 1_000_000;

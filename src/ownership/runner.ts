@@ -363,7 +363,7 @@ export class DatasetRunner {
     try {
       const { incarnation, mapEpoch, complete } = await coordinator.state();
       const tagged = await coordinator.readRecord(this.dataset);
-      // Only of the life that the catalog follows: a tag of another one stands beside the wrong knowledge.
+      // Only of the life that the catalog follows: a tag of another one would stand beside the wrong knowledge.
       if (tagged && incarnation === catalog.catalog.incarnation) catalog.learn(tagged);
       const { record: known = null } = catalog.entry(this.dataset) ?? {};
       return { on: 'record-read', tagged, known, ground: `${incarnation} ${mapEpoch}`, complete };

@@ -32,6 +32,8 @@ export interface TakeoverReport {
 export interface TakeoverDeps {
   readonly self: string;
   readonly coordinator: Coordinator;
+  /** Errors: NODE_ID_TAKEN, DATASET_UNAVAILABLE: this process, or its disk, does not speak for the node. */
+  readonly confirm: () => Promise<void>;
   readonly find: (dataset: string) => DatasetRunner | undefined;
 }
 
@@ -64,8 +66,12 @@ export class Takeover {
     };
   }
 
-  /** Returns what was taken back. Errors: as `report`; DATASET_BUSY (`refused`), STORAGE_UNAVAILABLE; then it is as it was. */
+  /**
+   * Returns what was taken back. Errors: as `report` and `confirm`; DATASET_BUSY (`refused`), STORAGE_UNAVAILABLE; then it is
+   * as it was.
+   */
   async accept(dataset: string): Promise<TakeoverReport> {
+    await this.#deps.confirm();
     const report = await this.report(dataset);
     if (report.refused !== null) throw new ZringError('DATASET_BUSY', report.refused, { subject: dataset });
     const { runner, id } = this.#promised(dataset);

@@ -386,6 +386,14 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     caughtBy: [takeover('taken over and written to: the loss is said, and the copy that comes back is set aside')],
   },
   {
+    name: 'take-back-without-the-lease',
+    breaks: 'I1: a second process under the node id, or one on a disk that is refused, takes a bucket back',
+    file: 'src/ownership/takeover.ts',
+    find: 'await this.#deps.confirm();',
+    replace: '',
+    caughtBy: [twin('nothing is taken back by a process whose lease is another’s')],
+  },
+  {
     name: 'take-back-from-the-living',
     breaks: 'I1: an operator takes back what the other node serves at this moment',
     file: 'src/ownership/takeover.ts',

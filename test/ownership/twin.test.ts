@@ -27,6 +27,13 @@ test('nobody says absent while the lease of its id is another’s', async () => 
   assert.equal(access.locate(name).kind, 'unavailable');
 });
 
+test('nothing is taken back by a process whose lease is another’s', async () => {
+  cluster = await TestCluster.start(['a']);
+  await cluster.create('photos');
+  await loseLease('a');
+  await assert.rejects(cluster.own('a').takeover.accept('photos'), { code: 'NODE_ID_TAKEN' });
+});
+
 test('nothing is promised to a process whose lease is another’s', async () => {
   cluster = await TestCluster.start(['a', 'b'], { mode: 'lazy' });
   const owner = await cluster.create('photos');
