@@ -131,7 +131,8 @@ class OwnershipNode implements Ownership {
     this.#storage = new StorageWatch(driver, config, deps.pulse ?? null);
     this.#bucket = new TokenBucket(deps.config.rebalance.bandwidthBytesPerSecond, () => clock.monotonicMs(), timers);
     const cluster = deps.config.cluster.name;
-    const common = { self, coordinator, driver, peers, clock, timers, logger, limits, catalog };
+    const priorCopyMs = () => this.#config.retention.priorCopyMs;
+    const common = { self, coordinator, driver, peers, clock, timers, logger, limits, catalog, priorCopyMs };
     this.#puller = new Puller({
       ...common,
       cluster,
@@ -156,7 +157,6 @@ class OwnershipNode implements Ownership {
     this.#janitor = new Janitor({
       ...common,
       runners,
-      priorCopyMs: () => this.#config.retention.priorCopyMs,
       isHome: (dataset) => this.home(dataset) === self,
     });
     this.#runnerDeps = {

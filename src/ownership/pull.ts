@@ -8,7 +8,7 @@ import type { MoveInfo } from '../cluster/coordinator.ts';
 import type { Clock } from '../common/clock.ts';
 import { ZringError } from '../common/errors.ts';
 import type { PeerTransport } from '../common/peer.ts';
-import { parseTerm } from '../common/term.ts';
+import { compareTerms, parseTerm } from '../common/term.ts';
 import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { copyProperties, parseCopy, receivingName, setAsideName } from './copy-properties.ts';
@@ -26,6 +26,7 @@ export interface PullerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: OwnershipLimits;
+  readonly priorCopyMs: () => number;
   readonly bucket: TokenBucket;
   readonly salt: () => string;
   readonly onBytes?: (bytes: number) => void;
@@ -124,7 +125,8 @@ export class Puller {
 
   /**
    * The newest snapshot here, if the owner has it too. Anything else that stands under the name is moved away first: what
-   * was only ever received may be destroyed (its owner is alive and has it all), everything else is kept aside.
+   * was only ever received may be destroyed (its owner is alive and has it all), and so may a prior copy whose time is over,
+   * as the janitor would; everything else is kept aside.
    */
   async #findBase(job: PullJob, description: CopyDescription): Promise<SnapshotRef | null> {
     const { driver, logger } = this.#deps;
@@ -140,12 +142,21 @@ export class Puller {
     const newest = (await driver.snapshots(job.dataset)).at(-1);
     const common = copy.id === job.id && newest && description.snapshots.some((theirs) => theirs.guid === newest.guid);
     if (common) return newest;
-    const how = copy.id === job.id && copy.role === 'receiving' ? 'deleted' : 'deposed';
+    const how = copy.id === job.id && this.#isSpent(copy, description) ? 'deleted' : 'deposed';
     const aside = setAsideName(how, copy, this.#deps.salt());
     logger.warn({ dataset: job.dataset, aside }, 'the copy here has nothing in common with the owner; set aside');
     await driver.close(job.dataset);
     await driver.rename(job.dataset, aside);
     return null;
+  }
+
+  /** It was only ever of use as a base, and is none. */
+  #isSpent({ role, term, priorSinceMs }: Copy, theirs: CopyDescription): boolean {
+    if (role === 'receiving') return true;
+    const { clock, priorCopyMs } = this.#deps;
+    const ownTerm = parseTerm(theirs.term ?? '');
+    const isAbove = theirs.role === 'owner' && !theirs.promised && ownTerm !== null && compareTerms(ownTerm, term) > 0;
+    return isAbove && priorSinceMs !== null && clock.wallMs() - priorSinceMs >= priorCopyMs();
   }
 
   async #step(

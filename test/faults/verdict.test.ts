@@ -131,6 +131,8 @@ test('leftovers: staging names and too many snapshots of ours, nothing of the op
   const fine = [root, `${root}/b`, `${root}/b@daily`, `${root}/_deposed-1-2.a-x`, `${root}/_zring`];
   const six = Array.from({ length: 6 }, (_, i) => `${root}/b@zring-step-a-${i}`);
   assert.deepEqual(leftoversIn([...fine, ...six]), []);
+  const aside = Array.from({ length: 9 }, (_, i) => `${root}/_deposed-1-2.a-x@zring-step-a-${i}`);
+  assert.deepEqual(leftoversIn([...fine, ...aside]), [], 'set aside as it was');
   assert.deepEqual(leftoversIn([...fine, ...six, `${root}/b@zring-final-1-x`]), [`${root}/b has 7 snapshots`]);
   assert.deepEqual(leftoversIn([`${root}/_recv-1`, `${root}/_deleted-1-x`]), [
     `${root}/_recv-1`,

@@ -7,16 +7,20 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { createSystemClock } from '../../src/common/system-clock.ts';
 import { openDirDriver } from '../../src/dataset/dir.ts';
+import type { DatasetDriver } from '../../src/dataset/driver.ts';
+import { copyProperties } from '../../src/ownership/copy-properties.ts';
 import { OWNERSHIP_LIMITS } from '../../src/ownership/limits.ts';
 import { METHODS } from '../../src/ownership/peer-messages.ts';
 import { Puller } from '../../src/ownership/pull.ts';
+import type { Copy } from '../../src/ownership/state.ts';
 import { TokenBucket } from '../../src/ownership/token-bucket.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 
 const ID = 'ab'.repeat(16);
 const FINAL = 'zring-final-3-x';
+const PRIOR_COPY_MS = 3_600_000;
 
-async function setUp(t: TestContext) {
+async function setUp(t: TestContext, { promised = true } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'zring-pull-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const owner = await openDirDriver(join(folder, 'owner'), 'test');
@@ -29,9 +33,10 @@ async function setUp(t: TestContext) {
     driver: here,
     peers: {
       call: async (_node, method) => {
+        if (method === METHODS.snapshot) return { name: FINAL, guid };
         assert.equal(method, METHODS.describe);
         const snapshots = (await owner.snapshots('photos')).map((one) => ({ name: one.name, guid: one.guid }));
-        return { role: 'owner', term: '3@a', promised: true, createdMs: 1, creator: null, snapshots };
+        return { role: 'owner', term: '3@a', promised, createdMs: 1, creator: null, snapshots };
       },
       stream: async (_node, _method, request) => {
         const { snapshot, fromGuid } = request as { snapshot: string; fromGuid: string | null };
@@ -42,13 +47,49 @@ async function setUp(t: TestContext) {
     clock: createSystemClock(),
     logger: silentLogger(),
     limits: OWNERSHIP_LIMITS,
+    priorCopyMs: () => PRIOR_COPY_MS,
     bucket: new TokenBucket(null, () => performance.now()),
     salt: () => 'salt',
   });
   const job = { dataset: 'photos', id: ID, source: 'a', signal: new AbortController().signal };
   const final = (promisedGuid: string) =>
     puller.pullFinal(job, { node: 'a', term: { n: 3, node: 'a' }, snapshot: FINAL, guid: promisedGuid });
-  return { here, guid, final };
+  return { here, guid, final, rounds: () => puller.pullRounds(job) };
+}
+
+/** What a former owner has left of its copy, after the owner dropped the snapshot that the two had in common. */
+async function leavePrior(here: DatasetDriver, copy: { n: number; ageMs: number }): Promise<void> {
+  const state: Copy = {
+    id: ID,
+    role: 'prior',
+    term: { n: copy.n, node: 'b' },
+    createdMs: 1,
+    creator: null,
+    promise: null,
+    source: null,
+    deleting: false,
+    priorSinceMs: Date.now() - copy.ageMs,
+  };
+  await here.create('photos', copyProperties('photos', 'test', state), (path) =>
+    writeFile(join(path, 'index'), 'before'),
+  );
+  await here.snapshot('photos', 'zring-final-2-y');
+}
+
+for (const [what, copy, promised, aside] of [
+  ['whose time is over', { n: 2, ageMs: PRIOR_COPY_MS }, false, '_deleted-'],
+  ['that is still to be kept', { n: 2, ageMs: PRIOR_COPY_MS / 2 }, false, '_deposed-'],
+  ['that is not below its owner', { n: 3, ageMs: PRIOR_COPY_MS }, false, '_deposed-'],
+  ['whose owner has promised the dataset', { n: 2, ageMs: PRIOR_COPY_MS }, true, '_deposed-'],
+] as const) {
+  test(`a prior copy without a base, ${what}, becomes ${aside}…`, async (t) => {
+    const { here, guid, rounds } = await setUp(t, { promised });
+    await leavePrior(here, copy);
+    await rounds();
+    assert.equal((await here.snapshots('photos')).at(-1)?.guid, guid);
+    const others = (await here.list()).map(({ name }) => name).filter((name) => name !== 'photos');
+    assert.deepEqual([others.length, others[0]?.startsWith(aside)], [1, true], `${others}`);
+  });
 }
 
 test('a stream whose snapshot has another GUID than the promise is not taken, and nothing of it is published', async (t) => {

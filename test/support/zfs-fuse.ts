@@ -40,6 +40,7 @@ export interface ZfsNamespace {
 }
 
 /** nsenter and setpriv exec: the child's pid is the command's, and the kernel ends it with us, however we end. */
+const MOUNT_TRIES = 5;
 const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 const running = new Set<() => void>();
@@ -88,6 +89,18 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
     await untilAnswering(socket, daemon, join(dir, 'zfs-fuse.log'));
   }
 
+  /** Under load FUSE refuses a mount now and then (EIO); the next attempt mounts what is missing. */
+  async function mountAll(): Promise<void> {
+    for (let left = MOUNT_TRIES; ; left--) {
+      try {
+        await runInside('zfs', ['mount', '-a']);
+        return;
+      } catch (error) {
+        if (left <= 1) throw error;
+      }
+    }
+  }
+
   const namespace: ZfsNamespace = {
     pid,
     bootId,
@@ -111,7 +124,7 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
       for (const pool of pools) {
         if (!imported.includes(pool)) await runInside('zpool', ['import', '-f', '-d', join(dir, 'disks', pool), pool]);
       }
-      await runInside('zfs', ['mount', '-a']);
+      await mountAll();
     },
     signalDaemon(signal) {
       daemon?.kill(signal);

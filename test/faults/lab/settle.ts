@@ -67,13 +67,14 @@ async function leftovers(node: LabNode): Promise<string[]> {
   return leftoversIn(names.split('\n').filter((name) => name !== ''));
 }
 
-/** Pure: the names that break a bound. A copy set aside (`_deposed-`) is kept for the operator: it is not clutter. */
+/** Pure: the names that break a bound. A copy set aside (`_deposed-`) is kept for the operator as it was: it is not clutter. */
 export function leftoversIn(names: readonly string[]): string[] {
   const left = names.filter((name) => /\/_(recv|deleted)-[^@]*$/.test(name));
   const snapshots = new Map<string, number>();
   for (const name of names) {
     const [dataset = '', snapshot] = name.split('@');
-    if (snapshot?.startsWith('zring-')) snapshots.set(dataset, (snapshots.get(dataset) ?? 0) + 1);
+    const isLive = !/\/_deposed-/.test(dataset);
+    if (isLive && snapshot?.startsWith('zring-')) snapshots.set(dataset, (snapshots.get(dataset) ?? 0) + 1);
   }
   for (const [dataset, count] of snapshots) {
     if (count > SNAPSHOTS_PER_DATASET_MAX) left.push(`${dataset} has ${count} snapshots`);
