@@ -2,11 +2,13 @@
 // copy, which nobody writes or mounts. Owns the progress of pulls under way; decides nothing about ownership.
 //
 // Crash points: a staging dataset without `zring:state` is destroyed at start; one with it is whole and is renamed. An
-// increment is all or nothing by the driver's word. A copy that has no snapshot in common with the owner is set aside.
+// increment is all or nothing by the driver's word. A copy that has no snapshot in common with the owner is set aside, and so
+// is one that is not what its newest snapshot says: zfs-fuse makes the content of an increment current and takes its snapshot
+// in two steps, and a crash between them leaves a copy that refuses every further increment.
 import { pipeline } from 'node:stream';
 import type { MoveInfo } from '../cluster/coordinator.ts';
 import type { Clock } from '../common/clock.ts';
-import { ZringError } from '../common/errors.ts';
+import { isZringError, ZringError } from '../common/errors.ts';
 import type { PeerTransport } from '../common/peer.ts';
 import { compareTerms, parseTerm } from '../common/term.ts';
 import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
@@ -129,7 +131,7 @@ export class Puller {
    * as the janitor would; everything else is kept aside.
    */
   async #findBase(job: PullJob, description: CopyDescription): Promise<SnapshotRef | null> {
-    const { driver, logger } = this.#deps;
+    const { driver } = this.#deps;
     const info = await driver.get(job.dataset);
     if (!info) return null;
     const named = parseCopy(info);
@@ -143,11 +145,26 @@ export class Puller {
     const common = copy.id === job.id && newest && description.snapshots.some((theirs) => theirs.guid === newest.guid);
     if (common) return newest;
     const how = copy.id === job.id && this.#isSpent(copy, description) ? 'deleted' : 'deposed';
-    const aside = setAsideName(how, copy, this.#deps.salt());
-    logger.warn({ dataset: job.dataset, aside }, 'the copy here has nothing in common with the owner; set aside');
-    await driver.close(job.dataset);
-    await driver.rename(job.dataset, aside);
+    await this.#setAside(job, copy, how, 'it has nothing in common with the owner');
     return null;
+  }
+
+  /** The next attempt begins with a full stream. */
+  async #setAside({ dataset }: PullJob, copy: Copy, how: 'deleted' | 'deposed', reason: string): Promise<void> {
+    const { driver, logger, salt } = this.#deps;
+    const aside = setAsideName(how, copy, salt());
+    logger.warn({ dataset, aside, reason }, 'the copy here is no base; set aside');
+    await driver.close(dataset);
+    await driver.rename(dataset, aside);
+  }
+
+  /** Of an increment that was refused: what was only ever received has nothing of its own, everything else is kept. */
+  async #clearDiverged(job: PullJob, error: unknown): Promise<void> {
+    if (!isZringError(error, 'DATASET_DIVERGED')) return;
+    const info = await this.#deps.driver.get(job.dataset);
+    const copy = info && parseCopy(info)?.copy;
+    if (copy?.role !== 'receiving' && copy?.role !== 'prior') return;
+    await this.#setAside(job, copy, copy.role === 'receiving' ? 'deleted' : 'deposed', 'it changed after its snapshot');
   }
 
   /** It was only ever of use as a base, and is none. */
@@ -171,7 +188,10 @@ export class Puller {
     const bytesBefore = progress.bytes;
     if (base) await driver.close(job.dataset);
     else await driver.destroy(into);
-    const received = await this.#receive(job, target, base, into, progress);
+    const received = await this.#receive(job, target, base, into, progress).catch(async (error: unknown) => {
+      if (base) await this.#clearDiverged(job, error);
+      throw error;
+    });
     if (received.guid !== target.guid) {
       throw new ZringError('STREAM_INVALID', `received ${received.guid} instead of ${target.guid}`, {
         subject: job.dataset,

@@ -52,28 +52,50 @@ async function setUp(t: TestContext, { promised = true } = {}) {
     salt: () => 'salt',
   });
   const job = { dataset: 'photos', id: ID, source: 'a', signal: new AbortController().signal };
-  const final = (promisedGuid: string) =>
-    puller.pullFinal(job, { node: 'a', term: { n: 3, node: 'a' }, snapshot: FINAL, guid: promisedGuid });
-  return { here, guid, final, rounds: () => puller.pullRounds(job) };
+  const final = (promisedGuid: string, snapshot = FINAL) =>
+    puller.pullFinal(job, { node: 'a', term: { n: 3, node: 'a' }, snapshot, guid: promisedGuid });
+  return { here, owner, guid, final, rounds: () => puller.pullRounds(job) };
+}
+
+function copyOf(changes: Partial<Copy>): Copy {
+  const plain = { id: ID, role: 'receiving' as const, term: { n: 2, node: 'b' }, createdMs: 1, creator: null };
+  return { ...plain, promise: null, source: null, deleting: false, priorSinceMs: null, ...changes };
 }
 
 /** What a former owner has left of its copy, after the owner dropped the snapshot that the two had in common. */
 async function leavePrior(here: DatasetDriver, copy: { n: number; ageMs: number }): Promise<void> {
-  const state: Copy = {
-    id: ID,
-    role: 'prior',
-    term: { n: copy.n, node: 'b' },
-    createdMs: 1,
-    creator: null,
-    promise: null,
-    source: null,
-    deleting: false,
-    priorSinceMs: Date.now() - copy.ageMs,
-  };
+  const state = copyOf({ role: 'prior', term: { n: copy.n, node: 'b' }, priorSinceMs: Date.now() - copy.ageMs });
   await here.create('photos', copyProperties('photos', 'test', state), (path) =>
     writeFile(join(path, 'index'), 'before'),
   );
   await here.snapshot('photos', 'zring-final-2-y');
+}
+
+for (const [role, aside] of [
+  ['receiving', '_deleted-'],
+  ['prior', '_deposed-'],
+] as const) {
+  test(`a ${role} copy that changed after its snapshot becomes ${aside}…, and all is pulled again`, async (t) => {
+    const { here, owner, guid, final } = await setUp(t);
+    await owner.snapshot('photos', 'zring-step-b-1');
+    const base = await owner.send('photos', { snapshot: FINAL, fromGuid: null });
+    await here.receive('_recv-photos', base.stream, { incremental: false });
+    await base.done;
+    const term = { n: 2, node: 'b' };
+    await here.setProperties('_recv-photos', copyProperties('photos', 'test', copyOf({ role, term })));
+    await here.rename('_recv-photos', 'photos');
+    // As after a crash in the midst of an increment: its content is there, its snapshot is not.
+    const { path } = await here.open('photos', { id: ID, readonly: false });
+    await writeFile(join(path, 'index'), 'something of an increment');
+    await here.close('photos');
+    const target = (await owner.snapshots('photos')).at(-1)?.guid ?? '';
+    assert.notEqual(target, guid);
+    await assert.rejects(final(target, 'zring-step-b-1'), { code: 'DATASET_DIVERGED' });
+    await final(target, 'zring-step-b-1');
+    assert.equal((await here.snapshots('photos')).at(-1)?.guid, target);
+    const others = (await here.list()).map(({ name }) => name).filter((name) => name !== 'photos');
+    assert.deepEqual([others.length, others[0]?.startsWith(aside)], [1, true], `${others}`);
+  });
 }
 
 for (const [what, copy, promised, aside] of [

@@ -200,6 +200,7 @@ export function createSimDriver({ disk, process, faults, streams, count, onAside
       for await (const piece of stream) texts.push(String(piece));
       signal?.throwIfAborted();
       const sent = parseStream(texts.join(''));
+      const isTorn = incremental && faults.fail > 0 && random.chance(0.4);
       return io(QUICK_MS * 2, () => {
         const taken = freshSnapshot(sent.snapshot, sent.guid, streams.get(sent.reference) ?? null);
         if (!incremental) {
@@ -212,8 +213,13 @@ export function createSimDriver({ disk, process, faults, streams, count, onAside
           if (newest?.guid !== sent.fromGuid || dataset.content !== newest?.content || dataset.mounted) {
             throw new ZringError('DATASET_DIVERGED', `${name} is not at ${sent.fromGuid}`, { subject: name });
           }
-          dataset.snapshots.push(taken);
           dataset.content = taken.content;
+          // As zfs-fuse does when it dies between the two.
+          if (isTorn) {
+            count('increment without its snapshot');
+            throw new ZringError('STORAGE_UNAVAILABLE', 'simulated: the command was killed');
+          }
+          dataset.snapshots.push(taken);
         }
         return { bytes: texts.join('').length, snapshot: snapshotInfo(taken) };
       });

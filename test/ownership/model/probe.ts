@@ -117,8 +117,10 @@ function completions(state: CopyState): Event[] {
       return [
         { on: 'pull-failed', run: phase.run, failure: STORAGE, copy },
         ...(copy ? [{ on: 'pulled', run: phase.run, copy } as const] : []),
-        // Set aside, and then it failed; or gone behind our back.
-        { on: phase.at === 'copying' ? 'pull-failed' : 'pulled', run: phase.run, failure: STORAGE, copy: null },
+        // Set aside, and then it failed.
+        { on: 'pull-failed', run: phase.run, failure: STORAGE, copy: null },
+        // Gone behind our back.
+        ...(phase.at === 'finishing' ? [{ on: 'pulled', run: phase.run, copy: null } as const] : []),
       ];
     case 'moving-away':
       return [{ on: 'move-failed', failure: STORAGE }];

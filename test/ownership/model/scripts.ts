@@ -14,8 +14,11 @@ const failed: Event & { on: 'pull-failed' } = {
   copy: prior,
   failure: { code: 'NODE_UNREACHABLE', message: '' },
 };
-const tries = (copy: Copy): readonly Event[] =>
-  Array.from({ length: MACHINE_LIMITS.finalTriesMax }, () => [{ ...failed, copy }, { on: 'tick' } as const]).flat();
+const tries = (copy: Copy | null, last = copy): readonly Event[] =>
+  Array.from({ length: MACHINE_LIMITS.finalTriesMax }, (_, i) => {
+    const left = i === MACHINE_LIMITS.finalTriesMax - 1 ? last : copy;
+    return [{ ...failed, copy: left }, { on: 'tick' } as const];
+  }).flat();
 const unanswered: Event & { on: 'refuse-failed' } = {
   on: 'refuse-failed',
   failure: { code: 'NODE_UNREACHABLE', message: '' },
@@ -96,6 +99,13 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
     { ...back, copy: received },
     [{ on: 'pull' }, { on: 'pulled', run: 1, copy: received }, answered, ...tries(received)],
   ],
+  // What stood here was no base for the last increment and was set aside; a full stream came, or came at last, and then failed.
+  [back, [...asked, answered, { ...failed, copy: null }, { on: 'tick' }, { ...failed, copy: received }]],
+  [back, [...asked, answered, ...tries(null, received)]],
+  ...[received, null].map((copy): readonly [Start, readonly Event[]] => [
+    back,
+    [...asked, answered, { ...failed, copy: null }, { on: 'tick' }, { on: 'pulled', run: 1, copy }],
+  ]),
   // A pull that was given up ends later; what stood here had no snapshot in common and was set aside.
   ...[prior, received].map((copy): readonly [Start, readonly Event[]] => [
     { self: 'b', copy, record: recordOf() },
