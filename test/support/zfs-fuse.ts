@@ -89,7 +89,10 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
     await untilAnswering(socket, daemon, join(dir, 'zfs-fuse.log'));
   }
 
-  /** Under load FUSE refuses a mount now and then (EIO); the next attempt mounts what is missing. */
+  /**
+   * Under load FUSE refuses a mount now and then (EIO). What was mounted below it meanwhile stands in its way the next time,
+   * as empty folders.
+   */
   async function mountAll(): Promise<void> {
     for (let left = MOUNT_TRIES; ; left--) {
       try {
@@ -97,6 +100,13 @@ export async function startZfsNamespace(options: ZfsNamespaceOptions): Promise<Z
         return;
       } catch (error) {
         if (left <= 1) throw error;
+        for (const mount of await mountsBelow(pid, join(dir, 'mnt'))) {
+          await runInside('umount', ['-l', mount]).catch(() => {});
+        }
+        for (const pool of pools) {
+          const folder = namespace.mountpoint(pool);
+          await runInside('find', [folder, '-mindepth', '1', '-xdev', '-depth', '-type', 'd', '-empty', '-delete']);
+        }
       }
     }
   }

@@ -3,6 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from '../plan.ts';
 import { fired, type Injection, type InjectionContext, missed } from './injection.ts';
 
+const DUMP_WAIT_MS = 250;
+const DUMP_WAITS_MAX = 60;
+
 type RedisFault = Extract<Fault, { kind: `redis-${string}` }>;
 
 export async function injectRedis(fault: RedisFault, { lab, dumps }: InjectionContext): Promise<Injection> {
@@ -23,6 +26,8 @@ export async function injectRedis(fault: RedisFault, { lab, dumps }: InjectionCo
       await redis.flush();
       return happened();
     case 'redis-restore': {
+      // The first one comes some seconds after the start.
+      for (let waits = 0; waits < DUMP_WAITS_MAX && dumps().length === 0; waits++) await delay(DUMP_WAIT_MS);
       const old = [...dumps()].reverse().find(({ atMs }) => performance.now() - atMs >= fault.ageMs) ?? dumps()[0];
       if (!old) return missed('there was no dump yet');
       await redis.kill();
