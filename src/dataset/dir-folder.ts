@@ -114,6 +114,12 @@ export async function readSnapshots(folder: string): Promise<StoredSnapshot[]> {
   return found.sort((a, b) => a.order - b.order);
 }
 
+export async function requireSnapshot(name: string, folder: string, snapshot: string): Promise<StoredSnapshot> {
+  const stored = (await readSnapshots(folder)).find((candidate) => candidate.name === snapshot);
+  if (!stored) throw new ZringError('SNAPSHOT_NOT_FOUND', `${name}@${snapshot} does not exist`, { subject: name });
+  return stored;
+}
+
 export async function holdsOf(folder: string, snapshot: string): Promise<string[]> {
   return readdirOrEmpty(join(snapshotFolder(folder, snapshot), 'holds'));
 }
@@ -208,6 +214,12 @@ export async function recoverFolder(folder: string): Promise<void> {
   }
   const newest = (await readSnapshots(folder)).at(-1);
   if (newest && (await exists(join(snapshotFolder(folder, newest.name), 'pending')))) await makeLive(folder, newest);
+}
+
+/** To the newest snapshot, once it is that. From the mark on, a crash is finished by `recoverFolder`. */
+export async function rollBackTo(folder: string, snapshot: StoredSnapshot): Promise<void> {
+  await writeDurable(join(snapshotFolder(folder, snapshot.name), 'pending'), '');
+  await makeLive(folder, snapshot);
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   readManifest,
   readMeta,
   readSnapshots,
+  requireSnapshot,
   type StoredSnapshot,
   sealSnapshot,
   snapshotFolder,
@@ -32,6 +33,7 @@ import {
   type StreamFile,
   type StreamSink,
 } from './dir-stream.ts';
+import { requireGuid } from './names.ts';
 
 export interface SendPlan {
   readonly begin: StreamBegin;
@@ -41,7 +43,25 @@ export interface SendPlan {
   readonly estimateBytes: number;
 }
 
-export async function planSend(folder: string, to: StoredSnapshot, from: StoredSnapshot | null): Promise<SendPlan> {
+/** Errors: SNAPSHOT_NOT_FOUND, also for a base that is not older. */
+export async function planSendOf(
+  name: string,
+  folder: string,
+  options: { snapshot: string; fromGuid: string | null },
+): Promise<SendPlan> {
+  const to = await requireSnapshot(name, folder, options.snapshot);
+  if (options.fromGuid === null) return planSend(folder, to, null);
+  const fromGuid = requireGuid(options.fromGuid);
+  const from = (await readSnapshots(folder)).find((stored) => stored.guid === fromGuid);
+  if (!from || from.order >= to.order) {
+    throw new ZringError('SNAPSHOT_NOT_FOUND', `${name} has no snapshot ${fromGuid} before ${to.name}`, {
+      subject: name,
+    });
+  }
+  return planSend(folder, to, from);
+}
+
+async function planSend(folder: string, to: StoredSnapshot, from: StoredSnapshot | null): Promise<SendPlan> {
   const now = await readManifest(folder, to.name);
   const before = new Map((from ? await readManifest(folder, from.name) : []).map((file) => [file.path, file]));
   // A file that was still growing when the older snapshot was taken has the same inode in both: size and change time,

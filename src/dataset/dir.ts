@@ -19,14 +19,15 @@ import {
   readSnapshots,
   recoverFolder,
   removeSnapshot,
-  type StoredSnapshot,
+  requireSnapshot,
+  rollBackTo,
   snapshotFolder,
   snapshotInfo,
   writeMeta,
 } from './dir-folder.ts';
 import { createDirMeter, type Measured } from './dir-measure.ts';
 import { type DirRoot, openDirRoot } from './dir-root.ts';
-import { planSend, receiveInto, sendBytes } from './dir-transfer.ts';
+import { planSendOf, receiveInto, sendBytes } from './dir-transfer.ts';
 import type {
   DatasetDriver,
   DatasetInfo,
@@ -46,7 +47,6 @@ import {
   isStagingName,
   requireDatasetName,
   requireFirstCopyName,
-  requireGuid,
   requireHoldTag,
   requireProperties,
   requirePublishable,
@@ -87,6 +87,8 @@ class DirDriver implements DatasetDriver {
   readonly #mutex = createKeyedMutex();
   readonly #meter = createDirMeter();
   readonly #sending = createSendBook();
+  /** `name@snapshot`, of snapshots that are being read where they lie. */
+  readonly #mounted = new Set<string>();
 
   constructor(root: DirRoot, nowMs: () => number) {
     this.#root = root;
@@ -228,14 +230,14 @@ class DirDriver implements DatasetDriver {
     return Promise.all((await readSnapshots(folder)).map((stored) => snapshotInfo(folder, stored)));
   }
 
-  async destroySnapshot(name: string, snapshot: string): Promise<void> {
+  async destroySnapshot(name: string, snapshot: string, { held = false } = {}): Promise<void> {
     requireSnapshotName(snapshot);
     await this.#change(name, async (folder) => {
       if (!(await readSnapshots(folder)).some((stored) => stored.name === snapshot)) return;
-      if ((await holdsOf(folder, snapshot)).length > 0) {
+      if (!held && (await holdsOf(folder, snapshot)).length > 0) {
         throw new ZringError('SNAPSHOT_HELD', `${name}@${snapshot} is held`, { subject: name });
       }
-      if (this.#sending.isSending(name, snapshot)) throw busy(`${name}@${snapshot} is being sent`, name);
+      if (this.#isInUse(name, snapshot)) throw busy(`${name}@${snapshot} is being sent or read`, name);
       await removeSnapshot(folder, snapshot);
     });
   }
@@ -250,6 +252,59 @@ class DirDriver implements DatasetDriver {
     await this.#changeHold(name, snapshot, tag, (path) => fs.rm(path, { force: true }));
   }
 
+  async rollback(name: string, snapshot: string): Promise<void> {
+    requireSnapshotName(snapshot);
+    await this.#change(name, async (folder) => {
+      const wanted = await requireSnapshot(name, folder, snapshot);
+      await this.#requireLiveIdle(name);
+      const later = (await readSnapshots(folder)).filter(({ order }) => order > wanted.order);
+      for (const other of later) {
+        if (this.#isInUse(name, other.name)) throw busy(`${name}@${other.name} is in use`, name);
+      }
+      // The newest first: what is left after a crash is a dataset as it was, with its earlier snapshots.
+      for (const other of later.reverse()) await removeSnapshot(folder, other.name);
+      await rollBackTo(folder, wanted);
+      this.#meter.forget(folder);
+    });
+  }
+
+  async heldWith(name: string, tag: string): Promise<ReadonlySet<string>> {
+    requireDatasetName(name);
+    requireHoldTag(tag);
+    await this.#require(name);
+    const folder = this.#root.folder(name);
+    const held = new Set<string>();
+    for (const { name: snapshot } of await readSnapshots(folder)) {
+      if ((await holdsOf(folder, snapshot)).includes(tag)) held.add(snapshot);
+    }
+    return held;
+  }
+
+  /** Its files lie in a folder of their own already. */
+  async mountSnapshot(name: string, snapshot: string): Promise<string> {
+    requireSnapshotName(snapshot);
+    return this.#change(name, async (folder) => {
+      await requireSnapshot(name, folder, snapshot);
+      this.#mounted.add(`${name}@${snapshot}`);
+      return snapshotFolder(folder, snapshot);
+    });
+  }
+
+  async unmountSnapshot(name: string, snapshot: string): Promise<void> {
+    requireDatasetName(name);
+    requireSnapshotName(snapshot);
+    const key = `${name}@${snapshot}`;
+    await this.#alone([name], async () => {
+      if (!this.#mounted.has(key)) return;
+      // While it is being sent, these files are open anyway.
+      const isSent = this.#sending.isSending(name, snapshot);
+      if (!isSent && (await hasOpenFiles(snapshotFolder(this.#root.folder(name), snapshot)))) {
+        throw busy(`${key} is in use`, name);
+      }
+      this.#mounted.delete(key);
+    });
+  }
+
   async send(
     name: string,
     options: { snapshot: string; fromGuid: string | null; signal?: AbortSignal },
@@ -257,7 +312,7 @@ class DirDriver implements DatasetDriver {
     const key = `${requireDatasetName(name)}@${requireSnapshotName(options.snapshot)}`;
     // Counted under the lock of the dataset: no removal comes between finding the snapshot and pinning it.
     const { plan, endSend } = await this.#change(name, async (folder) => {
-      const found = await planOf(name, folder, options);
+      const found = await planSendOf(name, folder, options);
       return { plan: found, endSend: this.#sending.begin(name, options.snapshot) };
     });
     const stream = Readable.from(sendBytes(plan), { objectMode: false, highWaterMark: 1 << 20 });
@@ -276,7 +331,7 @@ class DirDriver implements DatasetDriver {
 
   async estimateSend(name: string, options: { snapshot: string; fromGuid: string | null }): Promise<number | null> {
     requireSnapshotName(options.snapshot);
-    return this.#change(name, async (folder) => (await planOf(name, folder, options)).estimateBytes);
+    return this.#change(name, async (folder) => (await planSendOf(name, folder, options)).estimateBytes);
   }
 
   async receive(
@@ -345,8 +400,13 @@ class DirDriver implements DatasetDriver {
   }
 
   async #requireIdle(name: string): Promise<void> {
-    if (this.#sending.isSending(name) || (await hasOpenFiles(this.#root.folder(name))))
+    const isRead = [...this.#mounted].some((key) => key.startsWith(`${name}@`));
+    if (isRead || this.#sending.isSending(name) || (await hasOpenFiles(this.#root.folder(name))))
       throw busy(`${name} is in use`, name);
+  }
+
+  #isInUse(name: string, snapshot: string): boolean {
+    return this.#sending.isSending(name, snapshot) || this.#mounted.has(`${name}@${snapshot}`);
   }
 
   async #alone<T>(names: readonly string[], task: () => Promise<T>): Promise<T> {
@@ -403,25 +463,6 @@ class DirDriver implements DatasetDriver {
     const { referencedBytes, usedBytes } = sizes;
     return { name, path: this.#root.folder(name), readonly, properties, referencedBytes, usedBytes };
   }
-}
-
-async function requireSnapshot(name: string, folder: string, snapshot: string): Promise<StoredSnapshot> {
-  const stored = (await readSnapshots(folder)).find((candidate) => candidate.name === snapshot);
-  if (!stored) throw new ZringError('SNAPSHOT_NOT_FOUND', `${name}@${snapshot} does not exist`, { subject: name });
-  return stored;
-}
-
-async function planOf(name: string, folder: string, options: { snapshot: string; fromGuid: string | null }) {
-  const to = await requireSnapshot(name, folder, options.snapshot);
-  if (options.fromGuid === null) return planSend(folder, to, null);
-  const fromGuid = requireGuid(options.fromGuid);
-  const from = (await readSnapshots(folder)).find((stored) => stored.guid === fromGuid);
-  if (!from || from.order >= to.order) {
-    throw new ZringError('SNAPSHOT_NOT_FOUND', `${name} has no snapshot ${fromGuid} before ${to.name}`, {
-      subject: name,
-    });
-  }
-  return planSend(folder, to, from);
 }
 
 function refusedSettings({ compression, reservationBytes }: Partial<StorageSettings>): SettingRefusal[] {

@@ -151,17 +151,39 @@ export interface DatasetDriver {
   facts(name: string, options?: { settled?: boolean }): Promise<StorageFacts>;
   /** Unmounts. A name without `_` needs `zring:id` to be set (MOUNT_INVALID otherwise). */
   rename(from: string, to: string): Promise<void>;
-  /** With all its snapshots and holds of ours; somebody else's hold: SNAPSHOT_HELD and nothing is gone. Idempotent. */
+  /**
+   * With all its snapshots and holds of ours; somebody else's hold: SNAPSHOT_HELD and nothing is gone; DATASET_BUSY while
+   * one of its snapshots is mounted. Idempotent.
+   */
   destroy(name: string): Promise<void>;
 
   snapshot(name: string, snapshot: string, source?: SnapshotSource): Promise<SnapshotInfo>;
   /** Oldest first. */
   snapshots(name: string): Promise<readonly SnapshotInfo[]>;
-  /** Idempotent. SNAPSHOT_HELD; DATASET_BUSY while it is being sent. */
-  destroySnapshot(name: string, snapshot: string): Promise<void>;
+  /**
+   * Idempotent. SNAPSHOT_HELD; DATASET_BUSY while it is being sent or read. `held`: although we hold it ourselves; a refusal
+   * leaves our holds as they are.
+   */
+  destroySnapshot(name: string, snapshot: string, options?: { held?: boolean }): Promise<void>;
   /** Both idempotent. A tag is lower case (names.ts). */
   hold(name: string, snapshot: string, tag: string): Promise<void>;
   release(name: string, snapshot: string, tag: string): Promise<void>;
+  /**
+   * Makes the dataset, which is closed, what it was when the snapshot was taken. Every later snapshot is destroyed, with
+   * holds of ours; somebody else's hold: SNAPSHOT_HELD; one that is sent or mounted: DATASET_BUSY; then nothing has changed.
+   * Also SNAPSHOT_HELD for a later one whose name we could not give back to the storage.
+   * After a crash the dataset is as it was or as wanted, and some later snapshots may be gone.
+   */
+  rollback(name: string, snapshot: string): Promise<void>;
+  /** Names of the snapshots that are held with this tag. */
+  heldWith(name: string, tag: string): Promise<ReadonlySet<string>>;
+  /**
+   * A folder with the snapshot's files, for reading, until `unmountSnapshot`. As long as it is there, neither the snapshot
+   * nor its dataset can be destroyed (DATASET_BUSY). While it is mounted: the same folder. Never survives a restart.
+   */
+  mountSnapshot(name: string, snapshot: string): Promise<string>;
+  /** Idempotent. Fails with DATASET_BUSY when files are open. */
+  unmountSnapshot(name: string, snapshot: string): Promise<void>;
 
   /** Full when `fromGuid` is null. Aborting the signal ends the sender. */
   send(name: string, options: SendOptions & { signal?: AbortSignal }): Promise<SendStream>;

@@ -37,7 +37,7 @@ const ZFS_PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
     /invalid (backup )?stream|failed to read from stream|incomplete stream|checksum mismatch|unsupported feature/,
     'STREAM_INVALID',
   ],
-  [/is busy|umount failed|target is busy/, 'DATASET_BUSY'],
+  [/is busy|umount failed|target is busy|has dependent clones/, 'DATASET_BUSY'],
   [/does not exist|could not find any snapshots/, 'DATASET_NOT_FOUND'],
 ];
 

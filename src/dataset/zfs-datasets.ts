@@ -9,7 +9,7 @@ import { zfsError } from './errors.ts';
 import { isStagingName, zfsName } from './names.ts';
 import type { ZfsCommands } from './zfs-commands.ts';
 import { mountSources, numberOf, ownProperties, type PropertyValue } from './zfs-parse.ts';
-import { HOLD_PREFIX, holdTag, SNAPSHOT_PROPERTIES, snapshotsIn } from './zfs-snapshots.ts';
+import { HOLD_PREFIX, holdTag, ourTags, SNAPSHOT_PROPERTIES, snapshotsIn } from './zfs-snapshots.ts';
 
 /** Says which process is creating a dataset; as long as there is no `zring:id` beside it, it is not complete. */
 export const CREATING = 'creating';
@@ -169,6 +169,44 @@ export class ZfsDatasets {
     const [found] = values ? snapshotsIn(new Map([[`${full}@${snapshot}`, values]]), full) : [];
     if (!found) throw new ZringError('SNAPSHOT_NOT_FOUND', `${full}@${snapshot} does not exist`, { subject: name });
     return found;
+  }
+
+  /** Names of the snapshots that are held with this tag of ours. */
+  async heldWith(name: string, tag: string): Promise<ReadonlySet<string>> {
+    const { full } = await this.require(name);
+    const held = [...(await this.#ourTags(full))].filter(([, tags]) => tags.includes(tag));
+    return new Set(held.map(([snapshot]) => snapshot.slice(full.length + 1)));
+  }
+
+  /** On the snapshots that are chosen. SNAPSHOT_HELD, and all stay, when somebody else holds one too. */
+  async releaseOurs(full: string, name: string, isChosen: (snapshot: string) => boolean): Promise<void> {
+    const ours = await this.#ourTags(full);
+    const requireFree = async (own: (snapshot: string) => number) => {
+      const holds = await this.#commands.get(full, 'userrefs', { depth: 1 });
+      const held = [...holds].find(([at, values]) => isChosen(at) && numberOf(values, 'userrefs') > own(at));
+      if (held) throw new ZringError('SNAPSHOT_HELD', `${held[0]} is held by somebody else`, { subject: name });
+    };
+    await requireFree((snapshot) => ours.get(snapshot)?.length ?? 0);
+    for (const [snapshot, tags] of ours) {
+      if (!isChosen(snapshot)) continue;
+      for (const tag of tags) await this.releaseSnapshot(snapshot, tag);
+    }
+    // A note may be there without its hold: then one more hold than seen above was somebody else's.
+    await requireFree(() => 0);
+  }
+
+  /** `zfs rollback -r` destroys what it finds: no later snapshot may be there that we do not know by name. */
+  async requireNamed(full: string, name: string, order: number, known: number): Promise<void> {
+    const all = await this.#commands.get(full, 'createtxg', { depth: 1 });
+    const later = [...all].filter(([at, values]) => at.startsWith(`${full}@`) && numberOf(values, 'createtxg') > order);
+    if (later.length === known) return;
+    throw new ZringError('SNAPSHOT_HELD', `${full} has later snapshots with names that zring does not use`, {
+      subject: name,
+    });
+  }
+
+  async #ourTags(full: string): Promise<Map<string, string[]>> {
+    return ourTags(await this.#commands.get(full, 'all', { depth: 1, localOnly: true }));
   }
 
   async holdSnapshot(full: string, tag: string): Promise<void> {

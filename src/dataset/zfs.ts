@@ -42,12 +42,12 @@ import {
   zfsSnapshotName,
 } from './names.ts';
 import { createSendBook } from './sending.ts';
+import { isCloneName, ZfsClones } from './zfs-clones.ts';
 import type { ZfsCommands } from './zfs-commands.ts';
 import { CREATING, type Found, foundOf, INFO_PROPERTIES, infoOf, isOurs, ZfsDatasets } from './zfs-datasets.ts';
 import { numberOf, ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
 import type { ZfsFlavour } from './zfs-probe.ts';
 import { applySettings, dropLimits, encryptionOf, factsOf, snapshotDespiteReservation } from './zfs-settings.ts';
-import { ourTags } from './zfs-snapshots.ts';
 import { invalid, type ZfsStreamBegin } from './zfs-stream.ts';
 import { abortWith, openIncoming, receiveStream, sendStream } from './zfs-transfer.ts';
 
@@ -70,6 +70,7 @@ export class ZfsDriver implements DatasetDriver {
   readonly #flavour: ZfsFlavour;
   readonly #commands: ZfsCommands;
   readonly #datasets: ZfsDatasets;
+  readonly #clones: ZfsClones;
   readonly #mark: string;
   readonly #usageTimeoutMs: number;
   readonly #mutex = createKeyedMutex();
@@ -87,6 +88,7 @@ export class ZfsDriver implements DatasetDriver {
     this.#flavour = options.flavour;
     this.#commands = options.commands;
     this.#datasets = new ZfsDatasets(options.root, options.commands, options.flavour.modern);
+    this.#clones = new ZfsClones(options.root, options.commands, this.#datasets);
     this.#mark = options.mark;
     this.#usageTimeoutMs = options.usageTimeoutMs;
     this.storage = `zfs:${options.root}`;
@@ -94,7 +96,8 @@ export class ZfsDriver implements DatasetDriver {
   }
 
   async list(): Promise<readonly DatasetInfo[]> {
-    return (await this.#children()).filter((found) => isDatasetName(found.name) && isOurs(found)).map(infoOf);
+    const isListed = (found: Found) => isDatasetName(found.name) && !isCloneName(found.name) && isOurs(found);
+    return (await this.#children()).filter(isListed).map(infoOf);
   }
 
   async get(name: string): Promise<DatasetInfo | null> {
@@ -213,13 +216,10 @@ export class ZfsDriver implements DatasetDriver {
       // `destroy -r` is for the snapshots: a dataset that somebody made in ours is not ours to destroy.
       if (child) throw new ZringError('DATASET_BUSY', `${full} has another dataset in it: ${child}`, { subject: name });
       this.#requireNotSending(name);
+      this.#clones.requireUnused(name);
       if (found.mounted) await this.#datasets.unmount(full);
-      for (const [snapshot, tags] of ourTags(await this.#commands.get(full, 'all', { depth: 1, localOnly: true }))) {
-        for (const tag of tags) await this.#datasets.releaseSnapshot(snapshot, tag);
-      }
-      const holds = await this.#commands.get(full, 'userrefs', { depth: 1 });
-      const held = [...holds].find(([, values]) => numberOf(values, 'userrefs') > 0);
-      if (held) throw new ZringError('SNAPSHOT_HELD', `${held[0]} is held by somebody else`, { subject: name });
+      await this.#datasets.releaseOurs(full, name, () => true);
+      await this.#clones.clearAll(name);
       await this.#commands.zfsPatiently(['destroy', '-r', full], name);
     });
   }
@@ -237,13 +237,15 @@ export class ZfsDriver implements DatasetDriver {
     return this.#datasets.snapshots(name);
   }
 
-  async destroySnapshot(name: string, snapshot: string): Promise<void> {
+  async destroySnapshot(name: string, snapshot: string, { held = false } = {}): Promise<void> {
     const full = this.#snapshotName(name, snapshot);
     await this.#change(name, async () => {
       const found = (await this.#datasets.snapshots(name)).find((candidate) => candidate.name === snapshot);
       if (!found) return;
-      if (found.holds > 0) throw new ZringError('SNAPSHOT_HELD', `${full} is held`, { subject: name });
+      if (found.holds > 0 && !held) throw new ZringError('SNAPSHOT_HELD', `${full} is held`, { subject: name });
       this.#requireNotSending(name, snapshot);
+      await this.#clones.clear(name, snapshot, found.guid);
+      if (held) await this.#datasets.releaseOurs(zfsName(this.#root, name), name, (other) => other === full);
       await this.#commands.zfs(['destroy', full], name);
     });
   }
@@ -264,6 +266,39 @@ export class ZfsDriver implements DatasetDriver {
       await this.#datasets.requireSnapshot(name, snapshot);
       await this.#datasets.releaseSnapshot(full, tag);
     });
+  }
+
+  async rollback(name: string, snapshot: string): Promise<void> {
+    const full = this.#snapshotName(name, snapshot);
+    await this.#change(name, async (found) => {
+      const { order } = await this.#datasets.requireSnapshot(name, snapshot);
+      const later = (await this.#datasets.snapshots(name)).filter((other) => other.order > order);
+      await this.#datasets.requireNamed(found.full, name, order, later.length);
+      for (const other of later) {
+        this.#requireNotSending(name, other.name);
+        await this.#clones.clear(name, other.name, other.guid);
+      }
+      if (found.mounted) await this.#datasets.unmount(found.full);
+      await this.#datasets.releaseOurs(found.full, name, (other) =>
+        later.some((known) => `${found.full}@${known.name}` === other),
+      );
+      await this.#commands.zfsPatiently(['rollback', '-r', full], name);
+    });
+  }
+
+  async heldWith(name: string, tag: string): Promise<ReadonlySet<string>> {
+    requireHoldTag(tag);
+    return this.#datasets.heldWith(requireDatasetName(name), tag);
+  }
+
+  async mountSnapshot(name: string, snapshot: string): Promise<string> {
+    this.#snapshotName(name, snapshot);
+    return this.#change(name, () => this.#clones.mount(name, snapshot));
+  }
+
+  async unmountSnapshot(name: string, snapshot: string): Promise<void> {
+    this.#snapshotName(name, snapshot);
+    await this.#mutex.run([name], () => this.#clones.unmount(name, snapshot));
   }
 
   async send(name: string, options: SendOptions & { signal?: AbortSignal }): Promise<SendStream> {
@@ -343,7 +378,9 @@ export class ZfsDriver implements DatasetDriver {
 
   /** Removes what processes that are gone left of creating datasets. Once, at start. */
   async clearUnfinished(): Promise<void> {
-    for (const found of await this.#children()) {
+    const children = await this.#children();
+    await this.#clones.clearLeftovers(children.map(({ name }) => name));
+    for (const found of children) {
       const isUnfinished = found.own[CREATING] !== undefined && found.own.id === undefined && isDatasetName(found.name);
       if (isUnfinished) await this.#mutex.run([found.name], () => this.#datasets.clearUnfinished(found.name));
     }

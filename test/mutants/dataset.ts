@@ -142,7 +142,7 @@ export const DATASET_MUTANTS: readonly Mutant[] = [
     name: 'dir-forget-the-hold',
     breaks: 'I2: a held snapshot is destroyed',
     file: 'src/dataset/dir.ts',
-    find: 'if ((await holdsOf(folder, snapshot)).length > 0) {',
+    find: 'if (!held && (await holdsOf(folder, snapshot)).length > 0) {',
     replace: 'if ((await holdsOf(folder, snapshot)).length < 0) {',
     caughtBy: [dir('are kept by every hold until it is released')],
   },

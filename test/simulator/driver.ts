@@ -184,15 +184,28 @@ export function createSimDriver({ disk, process, faults, streams, count, onAside
         return snapshotInfo(taken);
       }),
     snapshots: (name) => io(QUICK_MS, () => find(name).snapshots.map(snapshotInfo), false),
-    destroySnapshot: (name, snapshot) =>
+    destroySnapshot: (name, snapshot, { held = false } = {}) =>
       io(QUICK_MS, () => {
         const dataset = find(name);
         const found = dataset.snapshots.find((candidate) => candidate.name === snapshot);
-        if (found && found.holds.size > 0) throw new ZringError('SNAPSHOT_HELD', `${name}@${snapshot}`);
+        if (!held && found && found.holds.size > 0) throw new ZringError('SNAPSHOT_HELD', `${name}@${snapshot}`);
         dataset.snapshots = dataset.snapshots.filter((candidate) => candidate !== found);
       }),
     hold: (name, snapshot, tag) => io(QUICK_MS, () => void findSnapshot(name, snapshot).holds.add(tag)),
     release: (name, snapshot, tag) => io(QUICK_MS, () => void findSnapshot(name, snapshot).holds.delete(tag)),
+    heldWith: (name, tag) =>
+      io(
+        QUICK_MS,
+        () => new Set(find(name).snapshots.flatMap((known) => (known.holds.has(tag) ? [known.name] : []))),
+        false,
+      ),
+    mountSnapshot: async (name) => {
+      throw new ZringError('STORAGE_UNAVAILABLE', `${name}: the simulator reads no snapshots`, { subject: name });
+    },
+    unmountSnapshot: async () => undefined,
+    rollback: async (name) => {
+      throw new ZringError('STORAGE_UNAVAILABLE', `${name}: the simulator rolls nothing back`, { subject: name });
+    },
     send: (name, options) => send(name, options),
     estimateSend: async () => null,
     async receive(name, stream, { incremental, signal }) {

@@ -131,6 +131,18 @@ export class ScaleDriver implements DatasetDriver {
   async hold(): Promise<void> {}
   async release(): Promise<void> {}
 
+  async heldWith(): Promise<ReadonlySet<string>> {
+    return new Set();
+  }
+
+  async mountSnapshot(name: string): Promise<string> {
+    return `/simulated/${name}`;
+  }
+
+  async unmountSnapshot(): Promise<void> {}
+
+  async rollback(): Promise<void> {}
+
   async send(name: string, options: { readonly snapshot: string }) {
     const info = this.#find(name).snapshots.find((known) => known.name === options.snapshot);
     if (!info) throw new Error(`no snapshot ${options.snapshot}`);

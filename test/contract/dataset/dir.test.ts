@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openDriver } from '../../../src/dataset/open-driver.ts';
 import { silentLogger } from '../../../src/telemetry/log.ts';
 import { settingsContract } from './settings-suite.ts';
+import { snapshotContract } from './snapshot-suite.ts';
 import { storeSuite } from './store-suite.ts';
 import { type ContractHarness, datasetContract } from './suite.ts';
 
@@ -28,3 +29,4 @@ async function startDirHarness(): Promise<ContractHarness> {
 datasetContract('dataset driver contract: dir', startDirHarness);
 storeSuite('store on the driver: dir', startDirHarness);
 settingsContract('dataset settings contract: dir', startDirHarness);
+snapshotContract('snapshots as folders: dir', startDirHarness);
