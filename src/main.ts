@@ -20,6 +20,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   credential: async () => (await import('./cli/credential.ts')).credentialCommand,
   explain: async () => (await import('./cli/datasets.ts')).explainCommand,
   move: async () => (await import('./cli/datasets.ts')).moveCommand,
+  snapshot: async () => (await import('./cli/snapshot.ts')).snapshotCommand,
   takeover: async () => (await import('./cli/takeover.ts')).takeoverCommand,
   config: async () => (await import('./cli/config.ts')).configCommand,
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand,

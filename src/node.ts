@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createAdminApi } from './admin/api.ts';
 import { bucketMethods, createBucketDesk } from './admin/bucket-settings.ts';
+import { createBucketSnapshotDesk, snapshotMethods } from './admin/bucket-snapshots.ts';
 import { checkPeers, checkSpace, checkStorage, checkTls } from './admin/checks.ts';
 import { createCredentialDesk } from './admin/credentials.ts';
 import { startAdminServer } from './admin/server.ts';
@@ -245,7 +246,12 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
     lifecycle: rules,
     log,
   });
-  const methods = mergeMethods(owned.methods, s3PeerMethods({ access: owned.access }), bucketMethods(owned.storage));
+  const methods = mergeMethods(
+    owned.methods,
+    s3PeerMethods({ access: owned.access }),
+    bucketMethods(owned.storage),
+    snapshotMethods(owned.snapshots),
+  );
 
   const admin = await startAdminServer({
     listen: node.listen.admin,
@@ -259,6 +265,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
       coordinator,
       ownership: owned,
       buckets: createBucketDesk({ self: id, access: owned.access, storage: owned.storage, peers }),
+      snapshots: createBucketSnapshotDesk({ self: id, access: owned.access, snapshots: owned.snapshots, peers }),
       credentials: createCredentialDesk(kept, log),
       kept,
       lifecycle: () => lifecycle,

@@ -9,6 +9,7 @@ import type { Config } from '../config/types.ts';
 import { diskReason } from '../ownership/lease.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { BucketDesk } from './bucket-settings.ts';
+import type { BucketSnapshotDesk } from './bucket-snapshots.ts';
 import type { CredentialDesk } from './credentials.ts';
 import type { AdminApi, ClusterStatus, NodeStatus, ReadyAnswer } from './types.ts';
 
@@ -21,6 +22,7 @@ export interface AdminApiDeps {
   readonly coordinator: Coordinator;
   readonly ownership: Ownership;
   readonly buckets: BucketDesk;
+  readonly snapshots: BucketSnapshotDesk;
   readonly credentials: CredentialDesk;
   readonly kept: Pick<CredentialKeeper, 'status'>;
   /** Null while starting. */
@@ -53,6 +55,7 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
       };
     },
     buckets: deps.buckets,
+    snapshots: deps.snapshots,
     credentials: deps.credentials,
     disk: ownership.disk,
     takeover: ownership.takeover,
@@ -62,8 +65,7 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
       return { ...known, lifecycle, ...(known.record ? { storage: await explainStorage(deps, dataset) } : {}) };
     },
     async move({ dataset, to }) {
-      if (to === null) await ownership.unpin(dataset);
-      else await ownership.move(dataset, to);
+      await ownership.move(dataset, to);
       return { dataset, pin: to };
     },
     async reload() {

@@ -1,16 +1,13 @@
 // Storage settings of any bucket from any node: found at its owner, here or by a call to it, following one *not owner*.
 // Owns nothing. What a setting means, and whether it is accepted, the owner's storage says (ownership/dataset-storage.ts).
-import { isZringError, type NotOwnerDetails, ZringError } from '../common/errors.ts';
-import type { PeerMethods, PeerTransport } from '../common/peer.ts';
+import { ZringError } from '../common/errors.ts';
+import type { PeerMethods } from '../common/peer.ts';
 import type { StorageSettings } from '../dataset/driver.ts';
-import { isDatasetName, isStagingName } from '../dataset/names.ts';
-import type { DatasetAccess, StorageDesk } from '../ownership/access.ts';
+import type { StorageDesk } from '../ownership/access.ts';
 import type { StorageDescription } from '../ownership/dataset-storage.ts';
+import { atOwner, datasetOf, type OwnerDeps } from './at-owner.ts';
 
 const METHODS = { describe: 'storage.describe', configure: 'storage.configure' } as const;
-/** A few commands of ZFS, each of which waits for a transaction group. */
-const CALL_TIMEOUT_MS = 60_000;
-const HOPS_MAX = 2;
 const KEYS: readonly string[] = ['quotaBytes', 'reservationBytes', 'compression'] satisfies (keyof StorageSettings)[];
 
 export interface BucketSettings extends StorageDescription {
@@ -26,39 +23,21 @@ export interface BucketDesk {
   set(bucket: string, change: Partial<StorageSettings>): Promise<BucketSettings>;
 }
 
-export function createBucketDesk(deps: {
-  readonly self: string;
-  readonly access: Pick<DatasetAccess, 'locate'>;
-  readonly storage: StorageDesk;
-  readonly peers: PeerTransport;
-}): BucketDesk {
-  async function atOwner(
+export function createBucketDesk(deps: OwnerDeps & { readonly storage: StorageDesk }): BucketDesk {
+  const askOwner = async (
     bucket: string,
-    local: () => Promise<StorageDescription>,
     method: string,
     request: object,
-  ): Promise<BucketSettings> {
-    requireBucketName(bucket);
-    let node = ownerOf(deps, bucket);
-    for (let hop = 1; ; hop++) {
-      try {
-        const found =
-          node === deps.self
-            ? await local()
-            : ((await deps.peers.call(node, method, request, { timeoutMs: CALL_TIMEOUT_MS })) as StorageDescription);
-        return { bucket, node, ...found };
-      } catch (error) {
-        const next = isZringError(error, 'NOT_OWNER') ? (error.details as Partial<NotOwnerDetails>)?.owner : null;
-        if (!next || next === node || hop === HOPS_MAX) throw error;
-        node = next;
-      }
-    }
-  }
+    local: () => Promise<StorageDescription>,
+  ) => {
+    const { node, answer } = await atOwner(deps, { bucket, method, request, local });
+    return { bucket, node, ...answer };
+  };
   const { storage } = deps;
   return {
-    get: (bucket) => atOwner(bucket, () => storage.describe(bucket), METHODS.describe, { dataset: bucket }),
+    get: (bucket) => askOwner(bucket, METHODS.describe, { dataset: bucket }, () => storage.describe(bucket)),
     set: (bucket, change) =>
-      atOwner(bucket, () => storage.configure(bucket, change), METHODS.configure, { dataset: bucket, change }),
+      askOwner(bucket, METHODS.configure, { dataset: bucket, change }, () => storage.configure(bucket, change)),
   };
 }
 
@@ -86,30 +65,6 @@ export function parseSettingsChange(value: unknown): Partial<StorageSettings> {
   }
   if (Object.keys(change).length === 0) throw refused(`nothing to set; there are: ${KEYS.join(', ')}`);
   return change as Partial<StorageSettings>;
-}
-
-function ownerOf({ self, access }: { self: string; access: Pick<DatasetAccess, 'locate'> }, bucket: string): string {
-  const where = access.locate(bucket);
-  switch (where.kind) {
-    case 'local':
-      return self;
-    case 'remote':
-      return where.node;
-    case 'absent':
-      throw new ZringError('DATASET_MISSING', `there is no bucket ${bucket}`, { subject: bucket });
-    case 'unavailable':
-      throw new ZringError('DATASET_UNAVAILABLE', `${bucket}: ${where.reason}`, { subject: bucket });
-  }
-}
-
-function datasetOf(request: unknown): string {
-  const { dataset } = (request ?? {}) as { dataset?: unknown };
-  return requireBucketName(dataset);
-}
-
-function requireBucketName(name: unknown): string {
-  if (typeof name === 'string' && isDatasetName(name) && !isStagingName(name)) return name;
-  throw new ZringError('DATASET_NAME_INVALID', 'this cannot be the name of a bucket');
 }
 
 function refused(message: string): ZringError {

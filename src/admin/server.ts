@@ -17,6 +17,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ADMIN_BODY_BYTES_MAX, verifyAdminRequest } from './auth.ts';
 import { parseSettingsChange } from './bucket-settings.ts';
+import { parseSnapshotChange } from './bucket-snapshots.ts';
 import { createNodeProxy, type NodeProxy, splitNodePath } from './node-proxy.ts';
 import type { AdminApi } from './types.ts';
 
@@ -159,6 +160,8 @@ function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>)
     ['GET /explain', async (_call, dataset) => api.explain(dataset)],
     ['GET /bucket', async (_call, bucket) => api.buckets.get(bucket)],
     ['POST /bucket', async ({ body }, bucket) => api.buckets.set(bucket, parseSettingsChange(parseJson(body)))],
+    ['GET /snapshots', async (_call, bucket) => api.snapshots.list(bucket)],
+    ['POST /snapshots', async ({ body }, bucket) => api.snapshots.change(bucket, parseSnapshotChange(parseJson(body)))],
     ['GET /events', async ({ response }) => openEvents(options, streams, response)],
     ['GET /credentials', async (_call, name) => (name === '' ? api.credentials.list() : api.credentials.show(name))],
     ['POST /credentials', async ({ body }, verb) => api.credentials.run(verb, parseJson(body))],
@@ -258,6 +261,8 @@ function send(response: ServerResponse, status: number, value: unknown): void {
 
 const STATUS_OF: Partial<Record<string, number>> = {
   DATASET_MISSING: 404,
+  SNAPSHOT_NOT_FOUND: 404,
+  SNAPSHOT_HELD: 409,
   CONFIG_INVALID: 400,
   CREDENTIAL_MISSING: 404,
   CREDENTIAL_EXISTS: 409,

@@ -3,6 +3,7 @@ import type { MoveInfo } from '../cluster/coordinator.ts';
 import type { CredentialStatus } from '../cluster/credential-keeper.ts';
 import type { Ownership } from '../ownership/types.ts';
 import type { BucketDesk } from './bucket-settings.ts';
+import type { BucketSnapshotDesk } from './bucket-snapshots.ts';
 import type { CredentialDesk } from './credentials.ts';
 
 export interface ReadyAnswer {
@@ -71,6 +72,8 @@ export interface AdminApi {
   explain(dataset: string): Promise<unknown>;
   /** Storage settings, at the bucket's owner. */
   readonly buckets: BucketDesk;
+  /** Snapshots of a bucket, at its owner. */
+  readonly snapshots: BucketSnapshotDesk;
   readonly credentials: CredentialDesk;
   /** This node's disk: what speaks against it, and an operator's word (src/ownership/disk-acceptance.ts). */
   readonly disk: Pick<Ownership['disk'], 'report' | 'accept'>;

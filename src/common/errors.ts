@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   'DATASET_MISSING', // proven absent: tombstone or complete catalog
   'DATASET_EXISTS',
   'DATASET_NOT_EMPTY',
+  'DATASET_HAS_SNAPSHOTS',
   'CATALOG_INCOMPLETE', // absence cannot be proven now; retry
   'TERM_REFUSED', // a lower term, or the same one with other content
   'NODE_UNREACHABLE',

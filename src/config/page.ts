@@ -20,6 +20,8 @@ const SECTIONS: Readonly<Record<string, string>> = {
   defaults: 'What holds for buckets that set nothing else.',
   storage: 'Applies to the storage root of every node.',
   rebalance: 'How datasets move to their home after the map has changed.',
+  snapshots:
+    'Snapshots that are taken by themselves, and which of them stay. Those that somebody has made by name are never destroyed by this.',
   retention: 'How long copies that are not needed any more are kept.',
   log: 'Logs are JSON lines on standard output; secrets are redacted.',
 };

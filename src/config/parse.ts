@@ -157,6 +157,7 @@ function toConfig(checked: CheckedConfig, path: string, raw: Tree): Config {
       bandwidthBytesPerSecond: checked.rebalance.bandwidth,
     },
     retention: { priorCopyMs: checked.retention.priorCopy },
+    snapshots: { everyMs: checked.snapshots.every, keep: checked.snapshots.keep },
     defaults: { objectOwnership: checked.defaults.objectOwnership, lifecycleDayMs: checked.defaults.lifecycleDay },
     log: checked.log,
     mapContentHash: mapContentHash(raw, { name, copies, leaseMs: lease }, nodes),

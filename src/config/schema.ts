@@ -17,6 +17,7 @@ import {
   secretField,
   withDefault,
 } from './schema-fields.ts';
+import { snapshotsSection } from './schema-snapshots.ts';
 import { parseCoordinator, parseStorage, ZFS_ROOT_BYTES_MAX } from './storage-root.ts';
 import {
   type Parsed,
@@ -375,6 +376,7 @@ export function configSchema(context: SchemaContext) {
     credentials: z.array(credentialSection(context)).min(1).max(CREDENTIALS_MAX),
     tls: tlsSection(context),
     defaults: defaultsSection(),
+    snapshots: snapshotsSection(),
     ...otherSections(),
   });
 }

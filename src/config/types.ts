@@ -79,6 +79,12 @@ export interface Config {
     /** null = unlimited. */
     readonly bandwidthBytesPerSecond: number | null;
   };
+  readonly snapshots: {
+    /** null = none is taken by itself, and none destroyed. */
+    readonly everyMs: number | null;
+    /** Of those that were taken by themselves. */
+    readonly keep: { readonly last: number; readonly daily: number; readonly monthly: number };
+  };
   readonly retention: {
     /** How long a prior owner keeps its copy after a handoff, so that moving back is an increment. */
     readonly priorCopyMs: number;

@@ -23,8 +23,25 @@ export interface HeldDataset {
   readonly signal?: AbortSignal;
   /** The file system keeps it under AES with keys of 256 bits. Absent = false. */
   readonly encrypted?: boolean;
+  /** The dataset as it was. Absent where nobody reads snapshots (tests). */
+  readonly snapshots?: SnapshotReads;
   /** Errors: QUOTA_EXCEEDED when a body of so many bytes would not be taken now. Absent = any would. */
   requireRoom?(bytes: number): Promise<void>;
+  release(): void;
+}
+
+/** To be used while the dataset is held. */
+export interface SnapshotReads {
+  /** Names of the bucket's own, oldest first. */
+  names(): Promise<readonly string[]>;
+  /** Errors: SNAPSHOT_NOT_FOUND; DATASET_BUSY when too many are being read; those of opening a store. */
+  open(snapshot: string): Promise<OpenSnapshot>;
+}
+
+/** Release exactly once. */
+export interface OpenSnapshot {
+  /** Read-only. */
+  readonly store: Store;
   release(): void;
 }
 
@@ -54,7 +71,7 @@ export interface DatasetAccess {
   enter(dataset: string, mode: 'read' | 'write' | 'delete', options?: EnterOptions): Promise<HeldDataset>;
   /** At the home only (else NOT_OWNER). DATASET_EXISTS carries the record in details. */
   create(dataset: string, documents: Record<string, unknown>, options?: CreateOptions): Promise<OwnershipRecord>;
-  /** At the owner only; DATASET_NOT_EMPTY when it holds objects. */
+  /** At the owner only; DATASET_NOT_EMPTY when it holds objects, DATASET_HAS_SNAPSHOTS when only these are left. */
   remove(dataset: string): Promise<void>;
   /**
    * Reads what the coordinator has changed up to now, so that `records` shows what was made or removed through this node
@@ -68,6 +85,36 @@ export interface DatasetAccess {
     /** Nodes whose datasets may be missing from the list, when that is known. */
     readonly missing?: readonly string[];
   };
+}
+
+export interface BucketSnapshot {
+  readonly name: string;
+  readonly guid: string;
+  readonly createdMs: number;
+  /** Made by zring, and held by it; else by somebody with the storage's own commands. */
+  readonly kept: boolean;
+}
+
+export interface RollbackReport {
+  readonly snapshot: string;
+  readonly createdMs: number;
+  /** Later snapshots of the bucket, which go with what was written since. */
+  readonly later: readonly string[];
+}
+
+/** Snapshots of datasets that this node owns. Errors of all: those of `enter`. */
+export interface SnapshotDesk {
+  /** `name` null = made from the time. Also DATASET_NAME_INVALID, CONFIG_REFUSED (it is taken), LIMIT_EXCEEDED. */
+  create(dataset: string, name: string | null): Promise<BucketSnapshot>;
+  /** Oldest first. */
+  list(dataset: string): Promise<readonly BucketSnapshot[]>;
+  /** Also SNAPSHOT_NOT_FOUND; SNAPSHOT_HELD by somebody else; DATASET_BUSY while it is being read or sent. */
+  destroy(dataset: string, name: string): Promise<void>;
+  /**
+   * Makes the dataset what it was; everything since is lost. Without `acceptLoss` only tells what that would be. Requests
+   * under way are cut. Errors: as `destroy`, for the later ones too.
+   */
+  rollback(dataset: string, name: string, acceptLoss: boolean): Promise<RollbackReport>;
 }
 
 /** Storage settings of datasets that this node owns. Errors of both: those of `enter`, DATASET_NOT_FOUND. */

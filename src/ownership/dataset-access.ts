@@ -5,8 +5,9 @@ import type { OwnershipRecord } from '../cluster/record.ts';
 import { type Clock, pause, type Timers } from '../common/clock.ts';
 import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
+import type { DatasetDriver } from '../dataset/driver.ts';
 import { isDatasetName, isStagingName } from '../dataset/names.ts';
-import type { CreateOptions, DatasetAccess, EnterOptions, HeldDataset, Whereabouts } from './access.ts';
+import type { CreateOptions, DatasetAccess, EnterOptions, HeldDataset, SnapshotReads, Whereabouts } from './access.ts';
 import { liveRecords, presence } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { EnterMode } from './gate.ts';
@@ -14,6 +15,8 @@ import type { ShutReason } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { MapKeeper } from './map-keeper.ts';
 import type { DatasetRunner } from './runner.ts';
+import { ownSnapshots } from './snapshot-desk.ts';
+import { openingOf, type SnapshotShelf } from './snapshot-shelf.ts';
 import type { StorageWatch } from './storage-watch.ts';
 
 export interface AccessDeps {
@@ -24,6 +27,8 @@ export interface AccessDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly storage: StorageWatch;
+  readonly driver: DatasetDriver;
+  readonly shelf: SnapshotShelf;
   readonly limits: OwnershipLimits;
   readonly find: (dataset: string) => DatasetRunner | undefined;
   readonly runner: (dataset: string) => DatasetRunner;
@@ -155,6 +160,7 @@ export class LocalAccess implements DatasetAccess {
       store,
       createdMs: state.copy.createdMs,
       signal: hold.controller.signal,
+      snapshots: this.#snapshots(dataset, state.copy.id, openingOf(store)),
       encrypted: /^aes-256-/.test(storage?.encryption ?? ''),
       requireRoom: async (bytes) => storage?.meter.requireRoom(bytes),
       release() {
@@ -163,6 +169,14 @@ export class LocalAccess implements DatasetAccess {
         if (mode === 'delete') storage?.meter.noteFreed();
         gate.leave(hold);
       },
+    };
+  }
+
+  #snapshots(dataset: string, id: string, opening: string): SnapshotReads {
+    const { driver, shelf } = this.#deps;
+    return {
+      names: async () => (await ownSnapshots(driver, dataset)).map(({ name }) => name),
+      open: (snapshot) => shelf.open({ dataset, id, opening, snapshot }),
     };
   }
 

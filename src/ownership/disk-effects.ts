@@ -7,6 +7,7 @@ import { copyProperties, formatState, parseCopy, setAsideName } from './copy-pro
 import { DatasetStorage } from './dataset-storage.ts';
 import { failureOf } from './peer-messages.ts';
 import type { DatasetRunner } from './runner.ts';
+import { ownSnapshots } from './snapshot-desk.ts';
 import { finalName, HOLD_TAG } from './snapshot-names.ts';
 import type { Copy, Effect, Event } from './state.ts';
 import { STAMP } from './steps.ts';
@@ -165,11 +166,16 @@ function takeStore(runner: DatasetRunner): Store | null {
 }
 
 async function probeEmpty(runner: DatasetRunner): Promise<Event> {
-  const { limits } = runner.deps;
+  const { limits, driver } = runner.deps;
   if (!(await runner.gate.drained(limits.drainMs))) {
     throw new ZringError('DATASET_BUSY', `${runner.dataset} has requests in flight`, { subject: runner.dataset });
   }
   if (!runner.store) throw new ZringError('DATASET_BUSY', `${runner.dataset} is not open`, { subject: runner.dataset });
+  const [snapshot] = await ownSnapshots(driver, runner.dataset);
+  if (snapshot && runner.store.isEmpty()) {
+    const message = `${runner.dataset} has snapshots (${snapshot.name}); they have to be destroyed first`;
+    throw new ZringError('DATASET_HAS_SNAPSHOTS', message, { subject: runner.dataset });
+  }
   return { on: 'emptiness', empty: runner.store.isEmpty(), failure: null };
 }
 
@@ -178,7 +184,7 @@ async function probeEmpty(runner: DatasetRunner): Promise<Event> {
  * change after the final snapshot. A crash anywhere here leaves an owner without a promise, which opens again.
  */
 async function seal(runner: DatasetRunner, effect: Effect & { do: 'seal' }): Promise<Event> {
-  const { driver, limits, salt } = runner.deps;
+  const { driver, limits, salt, shelf } = runner.deps;
   const { dataset, gate } = runner;
   try {
     if (!effect.force && gate.oldestMs() > limits.longHoldMs) throw busy(runner, 'has long requests in flight');
@@ -195,6 +201,8 @@ async function seal(runner: DatasetRunner, effect: Effect & { do: 'seal' }): Pro
     await driver.configure(dataset, { reservationBytes: null });
     await driver.close(dataset);
     const snapshot = await driver.snapshot(dataset, finalName(effect.term, salt()));
+    // Beside the rest: nobody reads them here any more, and the janitor would find them later.
+    shelf.close(dataset).catch(() => {});
     await driver.hold(dataset, snapshot.name, HOLD_TAG);
     return { on: 'sealed', snapshot: snapshot.name, guid: snapshot.guid };
   } catch (error) {
@@ -205,9 +213,10 @@ async function seal(runner: DatasetRunner, effect: Effect & { do: 'seal' }): Pro
 }
 
 async function moveAway(runner: DatasetRunner, effect: Effect & { do: 'move-away' }): Promise<Event> {
-  const { driver, salt, onLeftover } = runner.deps;
+  const { driver, salt, shelf, onLeftover } = runner.deps;
   const aside = setAsideName(effect.how, effect.copy, salt());
   await runner.gate.drained(FORCED_DRAIN_MS);
+  await shelf.close(runner.dataset);
   await driver.close(runner.dataset);
   await driver.setReadonly(runner.dataset, true);
   await driver.rename(runner.dataset, aside);

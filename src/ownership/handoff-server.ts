@@ -7,7 +7,7 @@ import { formatTerm } from '../common/term.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import { type CopyDescription, Fields, METHODS, writePromise } from './peer-messages.ts';
 import type { DatasetRunner } from './runner.ts';
-import { HOLD_TAG, isOurs, isStepOf, stepName } from './snapshot-names.ts';
+import { HOLD_TAG, isStepOf, KEEP_TAG, stepName } from './snapshot-names.ts';
 import type { Copy, HandoffPromise } from './state.ts';
 
 export interface HandoffServerDeps {
@@ -40,10 +40,12 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
       },
       [METHODS.snapshot]: async (request, from) => {
         const { fields, runner } = at(request, METHODS.snapshot);
+        await requireTakesAll(deps, runner, fields, from);
         return takeStep(deps, runner, { id: fields.id(), from, have: fields.textOrNull('have') });
       },
       [METHODS.drain]: async (request, from) => {
         const { fields, runner } = at(request, METHODS.drain);
+        await requireTakesAll(deps, runner, fields, from);
         const id = fields.id();
         const promise = await runner.request((key) => ({ on: 'drain', request: key, from, id }));
         await deps.confirm();
@@ -81,11 +83,6 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
         const asked = { snapshot: fields.text('snapshot'), fromGuid: fields.textOrNull('fromGuid'), signal };
         const options = { ...asked, ...(accepts && { accepts }) };
         requireCopy(deps, runner, id);
-        if (!isOurs(options.snapshot)) {
-          throw new ZringError('SNAPSHOT_NOT_FOUND', `${options.snapshot} is not a snapshot of a move`, {
-            subject: dataset,
-          });
-        }
         runner.dispatch({ on: 'contact', from });
         const estimate = await deps.driver.estimateSend(dataset, options);
         const { stream, done } = await deps.driver.send(dataset, options);
@@ -98,6 +95,20 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
   };
 }
 
+/** A puller of an earlier release would leave the bucket's own snapshots behind, to be lost with the copy here. */
+async function requireTakesAll(
+  { driver }: HandoffServerDeps,
+  { dataset, state }: DatasetRunner,
+  fields: Fields,
+  from: string,
+): Promise<void> {
+  if (fields.flag('takesAll') || state.copy?.role !== 'owner') return;
+  const [kept] = await driver.heldWith(dataset, KEEP_TAG);
+  if (kept === undefined) return;
+  const message = `${dataset} has snapshots (${kept}), which the release of node ${from} would leave behind; upgrade it`;
+  throw new ZringError('DATASET_BUSY', message, { subject: dataset });
+}
+
 /** Not said by earlier releases. */
 function acceptedCompressions(request: unknown): readonly string[] | null {
   const { accepts } = (request ?? {}) as { accepts?: unknown };
@@ -106,15 +117,26 @@ function acceptedCompressions(request: unknown): readonly string[] | null {
 
 async function describe(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Promise<CopyDescription> {
   const { copy } = runner.state;
-  if (copy?.id !== id) return { role: null, term: null, promised: false, createdMs: 0, creator: null, snapshots: [] };
+  const nothing = {
+    role: null,
+    term: null,
+    promised: false,
+    createdMs: 0,
+    creator: null,
+    sendsAll: true,
+    snapshots: [],
+  };
+  if (copy?.id !== id) return nothing;
   const snapshots = await deps.driver.snapshots(runner.dataset);
+  const kept = await deps.driver.heldWith(runner.dataset, KEEP_TAG);
   return {
     role: copy.role,
     term: formatTerm(copy.term),
     promised: copy.promise !== null,
     createdMs: copy.createdMs,
     creator: copy.creator,
-    snapshots: snapshots.map(({ name, guid }) => ({ name, guid })),
+    sendsAll: true,
+    snapshots: snapshots.map(({ name, guid }) => ({ name, guid, kept: kept.has(name) })),
   };
 }
 

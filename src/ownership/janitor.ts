@@ -24,6 +24,8 @@ export interface JanitorDeps {
   readonly logger: Logger;
   readonly limits: OwnershipLimits;
   readonly runners: () => Iterable<DatasetRunner>;
+  /** Snapshots that nobody reads any more. Never throws. */
+  readonly clearShelf: () => Promise<void>;
   readonly priorCopyMs: () => number;
   /** This node should have it: a stale copy is worth keeping. */
   readonly isHome: (dataset: string) => boolean;
@@ -58,6 +60,7 @@ export class Janitor {
   }
 
   async #round(): Promise<void> {
+    await this.#deps.clearShelf();
     await this.#findLeftovers();
     await this.#destroyLeftovers();
     for (const runner of this.#deps.runners()) {

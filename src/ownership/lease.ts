@@ -54,6 +54,12 @@ export class NodeLease {
     return { remainingMs, taken: this.#taken, disk: disk.refusal };
   }
 
+  /** This process, and no other, speaks for its node id now. */
+  isHeld(): boolean {
+    const { taken, remainingMs } = this.state();
+    return !taken && remainingMs > 0;
+  }
+
   get instance(): string {
     return this.#deps.instance;
   }

@@ -5,6 +5,13 @@ export interface OwnershipLimits {
   readonly machine: MachineLimits;
   /** Stores kept open; each is an LMDB map and a mounted dataset. */
   readonly openStoresMax: number;
+  /** Snapshots open for reading; each is an LMDB map, and with ZFS a clone. */
+  readonly openSnapshotsMax: number;
+  readonly snapshotIdleMs: number;
+  /** Of one dataset: listing them is one command of the storage, whatever it prints. */
+  readonly snapshotsMax: number;
+  /** Between two looks at whether a scheduled snapshot is due. */
+  readonly snapshotPollMs: number;
   /** A request waits this long at a closed gate (a handoff, an opening), then it is answered *busy*. */
   readonly gateWaitMs: number;
   /** Requests waiting at one gate; more are answered *busy* at once. */
@@ -38,6 +45,10 @@ export interface OwnershipLimits {
 export const OWNERSHIP_LIMITS: OwnershipLimits = {
   machine: MACHINE_LIMITS,
   openStoresMax: 256,
+  openSnapshotsMax: 8,
+  snapshotIdleMs: 300_000,
+  snapshotsMax: 1_000,
+  snapshotPollMs: 10_000,
   gateWaitMs: 5_000,
   gateWaitersMax: 1_000,
   drainMs: 2_000,

@@ -7,12 +7,12 @@ import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { pause, SYSTEM_TIMERS } from '../common/clock.ts';
 import { type DurableMap, openDurableMap } from '../common/durable-map.ts';
-import { ZringError } from '../common/errors.ts';
+import type { ZringError } from '../common/errors.ts';
 import type { PeerMethods } from '../common/peer.ts';
 import { SYSTEM_ENTROPY } from '../common/system-entropy.ts';
 import type { Config } from '../config/types.ts';
 import { createStore, openStore } from '../store/store.ts';
-import type { StorageDesk } from './access.ts';
+import type { SnapshotDesk, StorageDesk } from './access.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
 import { closeInTime, isForgettable } from './closing.ts';
 import { LocalAccess } from './dataset-access.ts';
@@ -28,14 +28,17 @@ import { MapKeeper } from './map-keeper.ts';
 import { NodeDisk } from './node-disk.ts';
 import { collectOwnershipMetrics } from './ownership-metrics.ts';
 import { HINT_MS, mapReadWithinMs, pageRestMs, returnWithinMs } from './pace.ts';
-import { METHODS } from './peer-messages.ts';
 import { setPin } from './pin.ts';
 import { Placement } from './placement.ts';
+import { poke } from './poke.ts';
 import { Puller } from './pull.ts';
 import { planRound } from './pull-round.ts';
 import { PullMemory } from './rebalance.ts';
 import { publishTombstones, report } from './report.ts';
 import { DatasetRunner, type RunnerDeps, readCopy } from './runner.ts';
+import { createSnapshotDesk } from './snapshot-desk.ts';
+import { SnapshotSchedule } from './snapshot-schedule.ts';
+import { SnapshotShelf } from './snapshot-shelf.ts';
 import { type Found, takeStock } from './startup.ts';
 import type { CopyState } from './state.ts';
 import { type DatasetExplanation, explainDataset, nodeLoad, type OwnershipStatus, ownershipStatus } from './status.ts';
@@ -65,6 +68,7 @@ class OwnershipNode implements Ownership {
   readonly access: LocalAccess;
   readonly methods: PeerMethods;
   readonly storage: StorageDesk;
+  readonly snapshots: SnapshotDesk;
   readonly disk: DiskAcceptance;
   readonly takeover: Takeover;
   readonly #deps: OwnershipDeps;
@@ -78,6 +82,8 @@ class OwnershipNode implements Ownership {
   readonly #storage: StorageWatch;
   readonly #bucket: TokenBucket;
   readonly #puller: Puller;
+  readonly #shelf: SnapshotShelf;
+  readonly #schedule: SnapshotSchedule;
   readonly #janitor: Janitor;
   readonly #memory: PullMemory;
   readonly #placement: Placement;
@@ -98,6 +104,7 @@ class OwnershipNode implements Ownership {
     const { timers = SYSTEM_TIMERS, entropy = SYSTEM_ENTROPY } = deps;
     const salt = () => entropy.hex(6);
     const runners = () => this.#runners.values();
+    const find = (dataset: string) => this.#runners.get(dataset);
     this.#deps = deps;
     this.#limits = limits;
     this.#disk = disk;
@@ -140,6 +147,11 @@ class OwnershipNode implements Ownership {
       salt,
       onBytes: (bytes) => metrics?.syncBytes.inc({ direction: 'received' }, bytes),
     });
+    const stores = deps.stores ?? { create: createStore, open: openStore };
+    this.#shelf = new SnapshotShelf({ ...common, stores });
+    const isStopping = () => this.#stopping;
+    const policy = () => this.#config.snapshots;
+    this.#schedule = new SnapshotSchedule({ ...common, shelf: this.#shelf, runners, isStopping, policy, metrics });
     this.#nodeDisk = new NodeDisk(disk, timers, entropy);
     this.#lease = new NodeLease({
       node: self,
@@ -157,12 +169,14 @@ class OwnershipNode implements Ownership {
     this.#janitor = new Janitor({
       ...common,
       runners,
+      clearShelf: () => this.#shelf.round(find),
       isHome: (dataset) => this.home(dataset) === self,
     });
     this.#runnerDeps = {
       ...common,
       cluster,
-      stores: deps.stores ?? { create: createStore, open: openStore },
+      stores,
+      shelf: this.#shelf,
       fences: new FenceBook(disk),
       puller: this.#puller,
       salt,
@@ -179,21 +193,20 @@ class OwnershipNode implements Ownership {
       ...common,
       map: this.#map,
       storage: this.#storage,
-      find: (dataset) => this.#runners.get(dataset),
+      shelf: this.#shelf,
+      find,
       runner: (dataset) => this.#runner(dataset),
-      isStopping: () => this.#stopping,
+      isStopping,
       mayServe: () => !this.#lease.state().taken,
-      holdsLease: () => {
-        const { taken, remainingMs } = this.#lease.state();
-        return !taken && remainingMs > 0;
-      },
+      holdsLease: () => this.#lease.isHeld(),
       withheld: () => this.#lease.withheld(),
       onTouched: (dataset) => this.#touch(dataset),
-      onAway: (dataset, home) => this.#poke(dataset, home),
+      onAway: (dataset, home) => poke(common, dataset, home),
       newId: () => entropy.hex(16),
       onGateWait: (seconds) => metrics?.gateWait.observe(seconds),
     });
-    this.storage = createStorageDesk({ access: this.access, find: (dataset) => this.#runners.get(dataset) });
+    this.storage = createStorageDesk({ access: this.access, find });
+    this.snapshots = createSnapshotDesk({ ...common, access: this.access, shelf: this.#shelf, find });
     this.methods = handoffMethods({
       driver,
       runner: (dataset) => this.#runner(dataset),
@@ -209,7 +222,7 @@ class OwnershipNode implements Ownership {
       this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
     }
     const { confirm } = this.#runnerDeps;
-    this.takeover = new Takeover({ self, coordinator, confirm, find: (dataset) => this.#runners.get(dataset) });
+    this.takeover = new Takeover({ self, coordinator, confirm, find });
     this.disk = new DiskAcceptance({
       ...common,
       disk: this.#nodeDisk,
@@ -227,11 +240,7 @@ class OwnershipNode implements Ownership {
     for (const name of this.#found.leftovers) this.#janitor.leftover(name);
     await this.#storage.poll();
     this.#unsubscribe = [
-      followPulse(
-        this.#deps,
-        () => this.#runners.values(),
-        () => this.#loops.soon('usage'),
-      ),
+      followPulse(this.#deps, this.#runners, () => this.#loops.soon('usage')),
       coordinator.onHint((hint) => this.#hinted(hint)),
       coordinator.onAvailability((available) => {
         this.#available = available;
@@ -242,7 +251,7 @@ class OwnershipNode implements Ownership {
       }),
     ];
     const { leaseMs } = this.#config.cluster;
-    const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs } = this.#limits;
+    const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs, snapshotPollMs } = this.#limits;
     await this.#nodeDisk.begin(this.#instance);
     await this.#lease.renew();
     this.#loops.add('lease', Math.max(50, leaseMs / 3), () => this.#lease.renew());
@@ -251,6 +260,9 @@ class OwnershipNode implements Ownership {
     this.#loops.add('tick', tickMs, async () => this.#tick());
     this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
     this.#loops.add('janitor', janitorMs, async () => (this.#lease.withheld() ? undefined : this.#janitor.round()));
+    this.#loops.add('snapshots', snapshotPollMs, async () =>
+      this.#lease.withheld() ? undefined : this.#schedule.round(),
+    );
     this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners.values()));
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('map');
@@ -323,7 +335,7 @@ class OwnershipNode implements Ownership {
   }
 
   async round(): Promise<void> {
-    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'janitor']) {
+    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'snapshots', 'janitor']) {
       await this.#loops.runOnce(name);
       for (const runner of this.#runners.values()) while (runner.busy) await runner.changed(this.#limits.tickMs);
     }
@@ -380,8 +392,8 @@ class OwnershipNode implements Ownership {
     if (state.successor && !before.successor) this.#loops.soon('catalog');
     if (!before.openTerm && state.openTerm) {
       runner.lastUsedMs = this.#deps.clock.monotonicMs();
-      const open = [...this.#runners.values()].filter((candidate) => candidate.state.openTerm !== null);
-      for (const idle of planEvictions(open, runner, this.#limits.openStoresMax)) idle.dispatch({ on: 'close' });
+      const { openStoresMax } = this.#limits;
+      for (const idle of planEvictions(this.#runners.values(), runner, openStoresMax)) idle.dispatch({ on: 'close' });
     }
   }
 
@@ -389,13 +401,6 @@ class OwnershipNode implements Ownership {
     if (this.#memory.touched.has(dataset)) return;
     this.#memory.touched.add(dataset);
     this.#loops.soon('rebalance');
-  }
-
-  #poke(dataset: string, home: string): void {
-    const { transport, logger } = this.#deps;
-    transport.call(home, METHODS.poke, { dataset }, { timeoutMs: this.#limits.peerCallMs }).catch((error: unknown) => {
-      logger.debug({ dataset, home, err: error }, 'the home was not told');
-    });
   }
 
   #nodeInfo(): NodeInfo {
@@ -419,17 +424,10 @@ class OwnershipNode implements Ownership {
   }
 
   async move(dataset: string, to: string | null): Promise<OwnershipRecord> {
-    if (to !== null && (!this.#map.has(to) || this.#map.isDraining(to))) {
-      throw new ZringError('CONFIG_REFUSED', `node ${to} is not in the map, or is draining`, { subject: to });
-    }
-    const tagged = await setPin(this.#deps.coordinator, dataset, to);
+    const tagged = await setPin(this.#deps.coordinator, this.#map, dataset, to);
     this.#catalog.learn(tagged);
     this.#loops.soon('rebalance');
     return tagged.record;
-  }
-
-  unpin(dataset: string): Promise<OwnershipRecord> {
-    return this.move(dataset, null);
   }
 
   async applyConfig(config: Config): Promise<ZringError | null> {
@@ -481,6 +479,7 @@ class OwnershipNode implements Ownership {
     for (const runner of this.#runners.values()) runner.dispatch({ on: 'cancel-pull' });
     await Promise.all([...this.#runners.values()].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
     await this.#loops.stop();
+    await this.#shelf.stop();
     await this.#lease.stop();
     for (const runner of this.#runners.values()) runner.kill();
     await this.#disk.close();
@@ -495,6 +494,7 @@ class OwnershipNode implements Ownership {
     this.#lease.abandon();
     // LMDB files of a process that lives on have to be let go of, or nobody could open them again.
     await Promise.all([...this.#runners.values()].map((runner) => runner.letGo()));
+    await this.#shelf.stop();
     await this.#disk.close();
   }
 }

@@ -21,6 +21,11 @@ export interface SnapshotRef {
   readonly guid: string;
 }
 
+export interface CopySnapshot extends SnapshotRef {
+  /** The bucket's own, made by zring, and held by it. */
+  readonly kept: boolean;
+}
+
 /** What a node has of a dataset id; `role` null = nothing. */
 export interface CopyDescription {
   readonly role: Role | null;
@@ -29,7 +34,10 @@ export interface CopyDescription {
   readonly createdMs: number;
   /** An older release does not say it. */
   readonly creator: string | null;
-  readonly snapshots: readonly SnapshotRef[];
+  /** Oldest first. */
+  readonly snapshots: readonly CopySnapshot[];
+  /** Every one of them may be asked for; an older release sends only those of moves. */
+  readonly sendsAll: boolean;
 }
 
 const DATASET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
@@ -106,9 +114,10 @@ export function readDescription(value: unknown): CopyDescription {
     promised: fields.flag('promised'),
     createdMs: fields.count('createdMs'),
     creator: fields.textOrNull('creator'),
+    sendsAll: fields.flag('sendsAll'),
     snapshots: fields.list('snapshots').map((item) => {
       const snapshot = new Fields(item, METHODS.describe);
-      return { name: snapshot.text('name'), guid: snapshot.text('guid') };
+      return { name: snapshot.text('name'), guid: snapshot.text('guid'), kept: snapshot.flag('kept') };
     }),
   };
 }

@@ -2,11 +2,21 @@
 import type { Coordinator } from '../cluster/coordinator.ts';
 import type { TaggedRecord } from '../cluster/record.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
+import type { MapKeeper } from './map-keeper.ts';
 
 /** Lost races and lost replies; each time the record is read again, so a repeated write changes nothing more. */
 const TRIES_MAX = 16;
 
-export async function setPin(coordinator: Coordinator, dataset: string, to: string | null): Promise<TaggedRecord> {
+/** `to` null clears it. Errors: CONFIG_REFUSED, DATASET_MISSING, DATASET_BUSY, COORDINATOR_*. */
+export async function setPin(
+  coordinator: Coordinator,
+  map: Pick<MapKeeper, 'has' | 'isDraining'>,
+  dataset: string,
+  to: string | null,
+): Promise<TaggedRecord> {
+  if (to !== null && (!map.has(to) || map.isDraining(to))) {
+    throw new ZringError('CONFIG_REFUSED', `node ${to} is not in the map, or is draining`, { subject: to });
+  }
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const current = await coordinator.readRecord(dataset);
     if (!current || current.record.phase === 'deleted') {

@@ -16,7 +16,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { copyProperties, parseCopy, receivingName, setAsideName } from './copy-properties.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { type CopyDescription, Fields, METHODS, readDescription, type SnapshotRef } from './peer-messages.ts';
-import { HOLD_TAG, isOurs } from './snapshot-names.ts';
+import { between, HOLD_TAG, isOurs, KEEP_TAG } from './snapshot-names.ts';
 import type { Copy, HandoffSource } from './state.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -77,21 +77,23 @@ export class Puller {
   async pullRounds(job: PullJob): Promise<void> {
     const { limits, peers } = this.#deps;
     const progress = this.#track(job, 'copying');
-    const description = await this.#describe(job);
+    let description = await this.#describe(job);
     let base = await this.#findBase(job, description);
     for (let round = 0; round < limits.roundsMax; round++) {
       job.signal.throwIfAborted();
       const answer = await peers.call(
         job.source,
         METHODS.snapshot,
-        { dataset: job.dataset, id: job.id, have: base?.guid ?? null },
+        { dataset: job.dataset, id: job.id, have: base?.guid ?? null, takesAll: true },
         { timeoutMs: limits.drainCallMs, signal: job.signal },
       );
       const fields = new Fields(answer, METHODS.snapshot);
       const target = { name: fields.text('name'), guid: fields.text('guid') };
       if (base?.guid === target.guid) return;
       const before = progress.bytes;
-      base = await this.#step(job, target, base, description, progress);
+      // Afresh: with the target, and with what was taken before it since.
+      description = await this.#describe(job);
+      base = await this.#catchUp(job, target, base, description, progress);
       if (progress.bytes - before <= limits.smallRoundBytes) return;
     }
   }
@@ -101,8 +103,63 @@ export class Puller {
     const progress = this.#track(job, 'final');
     const description = await this.#describe(job);
     const base = await this.#findBase(job, description);
-    if (base?.guid === source.guid) return;
-    await this.#step(job, { name: source.snapshot, guid: source.guid }, base, description, progress);
+    if (base?.guid !== source.guid) {
+      await this.#catchUp(job, { name: source.snapshot, guid: source.guid }, base, description, progress);
+    }
+    await this.#alignKept(job, description);
+  }
+
+  /** The bucket's own snapshots that are missing here, and then the target: each an increment of its own. */
+  async #catchUp(
+    job: PullJob,
+    target: SnapshotRef,
+    base: SnapshotRef | null,
+    description: CopyDescription,
+    progress: Progress,
+  ): Promise<SnapshotRef> {
+    const missing = description.sendsAll ? between(description.snapshots, base?.guid ?? null, target.guid) : [];
+    if (base) await this.#alignKept(job, description);
+    if (base) await this.#requireNames(job, [...missing, target]);
+    let at = base;
+    for (const { name, guid, kept } of missing) {
+      at = await this.#step(job, { name, guid }, at, description, progress);
+      if (kept) await this.#deps.driver.hold(job.dataset, name, KEEP_TAG);
+    }
+    return this.#step(job, target, at, description, progress);
+  }
+
+  /**
+   * What zring kept here and the owner has destroyed since is destroyed here too; what the owner keeps is held here as well.
+   * One that stays would take space, no more: nothing waits for it.
+   */
+  async #alignKept({ dataset }: PullJob, { snapshots, sendsAll }: CopyDescription): Promise<void> {
+    const { driver, logger } = this.#deps;
+    if (!sendsAll) return;
+    const theirs = new Map(snapshots.map((snapshot) => [snapshot.guid, snapshot]));
+    try {
+      const held = await driver.heldWith(dataset, KEEP_TAG);
+      for (const { name, guid } of await driver.snapshots(dataset)) {
+        const known = theirs.get(guid);
+        if (known?.kept && !held.has(name)) await driver.hold(dataset, name, KEEP_TAG);
+        if (known || !held.has(name)) continue;
+        await driver.destroySnapshot(dataset, name, { held: true });
+        logger.info({ dataset, snapshot: name }, 'destroyed at its owner meanwhile; destroyed here too');
+      }
+    } catch (error) {
+      logger.warn({ err: error, dataset }, 'the snapshots here are not yet those of the owner');
+    }
+  }
+
+  /** A name that means another snapshot here could not be received. Errors: DATASET_DIVERGED, once the copy is set aside. */
+  async #requireNames(job: PullJob, coming: readonly SnapshotRef[]): Promise<void> {
+    const { dataset } = job;
+    const here = await this.#deps.driver.snapshots(dataset);
+    const clash = here.find((mine) => coming.some(({ name, guid }) => name === mine.name && guid !== mine.guid));
+    if (!clash) return;
+    const message = `the snapshot ${clash.name} of ${dataset} here is another one than its owner's`;
+    const error = new ZringError('DATASET_DIVERGED', message, { subject: dataset });
+    await this.#clearDiverged(job, error);
+    throw error;
   }
 
   #track(job: PullJob, phase: MoveInfo['phase']): Progress {
@@ -164,7 +221,7 @@ export class Puller {
     const info = await this.#deps.driver.get(job.dataset);
     const copy = info && parseCopy(info)?.copy;
     if (copy?.role !== 'receiving' && copy?.role !== 'prior') return;
-    await this.#setAside(job, copy, copy.role === 'receiving' ? 'deleted' : 'deposed', 'it changed after its snapshot');
+    await this.#setAside(job, copy, copy.role === 'receiving' ? 'deleted' : 'deposed', error.message);
   }
 
   /** It was only ever of use as a base, and is none. */
@@ -253,7 +310,7 @@ export class Puller {
   /** One base is enough here; older ones only hold space. */
   async #keepOnly(dataset: string, kept: SnapshotInfo): Promise<void> {
     const { driver } = this.#deps;
-    await driver.hold(dataset, kept.name, HOLD_TAG);
+    if (isOurs(kept.name)) await driver.hold(dataset, kept.name, HOLD_TAG);
     for (const snapshot of await driver.snapshots(dataset)) {
       if (snapshot.guid === kept.guid || !isOurs(snapshot.name)) continue;
       await driver.release(dataset, snapshot.name, HOLD_TAG);

@@ -21,6 +21,7 @@ import { type Gate as GateVerdict, gateOf, mayCommit } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { Fields, failureOf, METHODS, readPromise } from './peer-messages.ts';
 import type { Puller } from './pull.ts';
+import type { SnapshotShelf } from './snapshot-shelf.ts';
 import type { Answer, Copy, CopyState, Effect, Event, StepObserver } from './state.ts';
 import { StorePlace } from './store-place.ts';
 import { recover, step } from './transitions.ts';
@@ -45,6 +46,7 @@ export interface RunnerDeps {
   readonly catalog: CatalogKeeper;
   readonly fences: FenceBook;
   readonly puller: Puller;
+  readonly shelf: SnapshotShelf;
   /** Short, unique in this process's life: names of snapshots and set-aside datasets. */
   readonly salt: () => string;
   /** This process may acknowledge at all for such an in-sync set (lease). */
@@ -388,7 +390,7 @@ export class DatasetRunner {
       const answer = await peers.call(
         to,
         METHODS.drain,
-        { dataset: this.dataset, id },
+        { dataset: this.dataset, id, takesAll: true },
         { timeoutMs: limits.drainCallMs },
       );
       return { on: 'drain-answered', promise: readPromise(answer) };

@@ -1,11 +1,16 @@
-// Names of the snapshots that moves take. Pure. Everything that starts with `zring-` is ours and may be destroyed by the
-// rules in docs/OWNERSHIP.md; all other snapshots are the operator's and are never touched.
+// Names of the snapshots that moves take. Pure. Those that start with `zring-` are ours and may be destroyed by the rules in
+// docs/OWNERSHIP.md; all others are the bucket's, and go where it goes (docs/SNAPSHOTS.md).
+import { ZringError } from '../common/errors.ts';
 import type { Term } from '../common/term.ts';
+import { isSnapshotName, SNAPSHOT_NAME_BYTES_MAX } from '../dataset/names.ts';
 
+const RESERVED = 'zring-';
 const STEP = 'zring-step-';
 const FINAL = 'zring-final-';
 /** On snapshots that a move, or moving back, still needs. */
 export const HOLD_TAG = 'zring';
+/** On the bucket's snapshots that we have made: nobody but us destroys one. */
+export const KEEP_TAG = 'keep';
 
 /** A copying round for one puller. */
 export function stepName(puller: string, salt: string): string {
@@ -16,10 +21,43 @@ export function finalName(term: Term, salt: string): string {
   return `${FINAL}${term.n}-${salt}`;
 }
 
+/** Not one of the bucket's own. */
+export function isReserved(name: string): boolean {
+  return name.startsWith(RESERVED);
+}
+
 export function isOurs(name: string): boolean {
   return name.startsWith(STEP) || name.startsWith(FINAL);
 }
 
 export function isStepOf(name: string, puller: string): boolean {
   return name.startsWith(`${STEP}${puller}-`) && !name.slice(STEP.length + puller.length + 1).includes('-');
+}
+
+/** For a snapshot of a bucket that is made without a name: in order of time by name, too. */
+export function nameAt(wallMs: number): string {
+  return `manual-${new Date(wallMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+}
+
+/** Errors: DATASET_NAME_INVALID. */
+export function requireOwnName(name: string): string {
+  if (isSnapshotName(name) && !isReserved(name)) return name;
+  const message = `a snapshot's name has up to ${SNAPSHOT_NAME_BYTES_MAX} letters, digits, '.', '_', ':' and '-', and does not begin with '${RESERVED}'`;
+  throw new ZringError('DATASET_NAME_INVALID', message, { subject: name.slice(0, SNAPSHOT_NAME_BYTES_MAX) });
+}
+
+/**
+ * The bucket's own snapshots between a copy's newest (`base`; null = it has none) and what it is to receive next: each is
+ * received before what was taken after it. GUIDs; `theirs`: all of the owner, oldest first.
+ */
+export function between<Snapshot extends { readonly name: string; readonly guid: string }>(
+  theirs: readonly Snapshot[],
+  base: string | null,
+  target: string,
+): Snapshot[] {
+  const from = base === null ? 0 : theirs.findIndex(({ guid }) => guid === base) + 1;
+  const to = theirs.findIndex(({ guid }) => guid === target);
+  // Without either end nothing is known of what lies between.
+  if (to < 0 || (base !== null && from === 0)) return [];
+  return theirs.slice(from, to).filter(({ name }) => !isReserved(name));
 }

@@ -2,7 +2,8 @@
 // under way, is left alone, so the bound may be passed while everything is in use.
 import type { DatasetRunner } from './runner.ts';
 
-export function planEvictions(open: readonly DatasetRunner[], opened: DatasetRunner, max: number): DatasetRunner[] {
+export function planEvictions(all: Iterable<DatasetRunner>, opened: DatasetRunner, max: number): DatasetRunner[] {
+  const open = [...all].filter((runner) => runner.state.openTerm !== null);
   if (open.length <= max) return [];
   const idle = open.filter(
     (runner) => runner !== opened && runner.gate.inside === 0 && runner.state.phase.at === 'idle',

@@ -10,7 +10,7 @@ import type { Config } from '../config/types.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { DatasetAccess, StorageDesk } from './access.ts';
+import type { DatasetAccess, SnapshotDesk, StorageDesk } from './access.ts';
 import type { DiskAcceptance } from './disk-acceptance.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { StoreFactory } from './runner.ts';
@@ -49,6 +49,7 @@ export interface OwnershipDeps {
 export interface Ownership {
   readonly access: DatasetAccess;
   readonly storage: StorageDesk;
+  readonly snapshots: SnapshotDesk;
   /** What speaks against this node's disk, and an operator's word about it. */
   readonly disk: Pick<DiskAcceptance, 'report' | 'accept'>;
   /** A bucket that was promised to a node which is lost for good, and an operator's word about it. */
@@ -63,7 +64,6 @@ export interface Ownership {
   home(dataset: string): string | null;
   /** Sets the pin (`to` null clears it). Errors: DATASET_MISSING, CONFIG_REFUSED (no such node), COORDINATOR_*. */
   move(dataset: string, to: string | null): Promise<OwnershipRecord>;
-  unpin(dataset: string): Promise<OwnershipRecord>;
   /**
    * Resolves with why the map does not follow this configuration (CONFIG_REVISION_CONFLICT, CONFIG_REFUSED: a removed node
    * still holds something), or null. Never rejects: the refusal is in the status too, and is tried again by the loops.

@@ -288,6 +288,11 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   DATASET_MISSING: { s3: 'NoSuchBucket', retryAfterSeconds: null },
   DATASET_EXISTS: { s3: 'BucketAlreadyExists', retryAfterSeconds: null },
   DATASET_NOT_EMPTY: { s3: 'BucketNotEmpty', retryAfterSeconds: null },
+  DATASET_HAS_SNAPSHOTS: {
+    s3: 'BucketNotEmpty',
+    retryAfterSeconds: null,
+    message: 'The bucket is empty, but has snapshots. They have to be destroyed first: zring snapshot list.',
+  },
   CATALOG_INCOMPLETE: {
     s3: 'ServiceUnavailable',
     retryAfterSeconds: 2,

@@ -88,6 +88,8 @@ export function createMetrics() {
     syncBytes: counter('zring_sync_bytes_total', 'Bytes of snapshot streams', ['direction']),
     syncRate: gauge('zring_sync_rate_bytes_per_second', 'Current rate of received snapshot streams'),
     gateWait: latency('zring_ownership_gate_wait_seconds', 'Time requests waited for a closed gate'),
+    snapshotsTaken: counter('zring_snapshots_taken_total', 'Scheduled snapshots taken'),
+    snapshotFailures: counter('zring_snapshot_failures_total', 'Scheduled snapshots that could not be taken'),
     fenced: counter('zring_ownership_fenced_commits_total', 'Commits refused by the guard'),
 
     lifecyclePasses: counter('zring_lifecycle_passes_total', 'Passes of lifecycle rules over a bucket', ['outcome']),

@@ -28,6 +28,14 @@ function api(node: string): AdminApi {
       if (dataset !== 'photos') throw new ZringError('DATASET_MISSING', `no bucket ${dataset}`);
       return { dataset, node };
     },
+    snapshots: {
+      list: async (bucket: string) => ({ bucket, node: 'a', snapshots: [] }),
+      change: async (bucket: string, { verb, name }: { verb: string; name: string | null }) => ({
+        bucket,
+        node: 'a',
+        name: `${verb} ${name}`,
+      }),
+    },
     buckets: {
       get: async (bucket) => ({ bucket, node }) as never,
       set: async (bucket, change) => {

@@ -26,12 +26,13 @@ test('a key without documentation is a bug that shows', () => {
 
 test('a default that is written out passes its own parser', () => {
   const schema = configSchema({ folder: '/', readSecret: () => '' });
-  const sections = ['storage', 'rebalance', 'retention', 'defaults', 'log'] as const;
+  const sections = ['storage', 'rebalance', 'retention', 'snapshots', 'defaults', 'log'] as const;
   for (const section of sections) {
-    const written = FIELDS.filter(({ key }) => key.startsWith(`${section}.`)).map(({ key, defaultText }) => [
-      key.slice(section.length + 1),
-      defaultText,
-    ]);
-    assert.deepEqual(schema.shape[section].parse(Object.fromEntries(written)), schema.shape[section].parse({}));
+    const written: Record<string, unknown> = {};
+    for (const { key, defaultText } of FIELDS.filter((field) => field.key.startsWith(`${section}.`))) {
+      const [name = '', inner] = key.slice(section.length + 1).split('.');
+      written[name] = inner === undefined ? defaultText : { ...(written[name] as object), [inner]: defaultText };
+    }
+    assert.deepEqual(schema.shape[section].parse(written), schema.shape[section].parse({}));
   }
 });

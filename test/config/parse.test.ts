@@ -41,6 +41,7 @@ describe('a good file', () => {
     assert.deepEqual(config.storage, { minFreePercent: 2, minFreeBytes: 64 * 2 ** 20 });
     assert.deepEqual(config.rebalance, { mode: 'background', concurrency: 2, bandwidthBytesPerSecond: null });
     assert.deepEqual(config.retention, { priorCopyMs: 86_400_000 });
+    assert.deepEqual(config.snapshots, { everyMs: null, keep: { last: 8, daily: 14, monthly: 12 } });
     assert.deepEqual(config.defaults, { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 });
     assert.equal(credential?.email, null);
     assert.equal(credential?.account, credential?.canonicalId);
@@ -55,6 +56,7 @@ tls:
 storage: { minFree: 5% 1GB }
 rebalance: { mode: lazy, concurrency: 8, bandwidth: 100MB/s }
 retention: { priorCopy: 15m }
+snapshots: { every: 90m, keep: { last: 3, daily: 0 } }
 log: { level: debug }
 `);
     assert.deepEqual(config.tls, {
@@ -65,6 +67,7 @@ log: { level: debug }
     assert.deepEqual(config.storage, { minFreePercent: 5, minFreeBytes: 1e9 });
     assert.deepEqual(config.rebalance, { mode: 'lazy', concurrency: 8, bandwidthBytesPerSecond: 1e8 });
     assert.deepEqual(config.retention, { priorCopyMs: 900_000 });
+    assert.deepEqual(config.snapshots, { everyMs: 5_400_000, keep: { last: 3, daily: 0, monthly: 12 } });
     assert.deepEqual(config.log, { level: 'debug' });
   });
 

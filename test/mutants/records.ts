@@ -265,8 +265,8 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     name: 'take-a-name-for-the-final-snapshot',
     breaks: 'I2: a snapshot that has the name of the promised one is enough',
     file: 'src/ownership/pull.ts',
-    find: 'if (base?.guid === source.guid) return;',
-    replace: 'if (base?.name === source.snapshot) return;',
+    find: 'if (base?.guid !== source.guid) {',
+    replace: 'if (base?.name !== source.snapshot) {',
     caughtBy: [pull('a snapshot here that only has the name of the promised one is not taken for it')],
   },
   {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Coordinator } from '../../src/cluster/coordinator.ts';
+import type { Clock } from '../../src/common/clock.ts';
 import { ZringError } from '../../src/common/errors.ts';
 import type { PeerTransport } from '../../src/common/peer.ts';
 import { createSystemClock } from '../../src/common/system-clock.ts';
@@ -38,6 +39,8 @@ export interface ClusterOptions {
   readonly priorCopyMs?: number;
   readonly limits?: Partial<OwnershipLimits>;
   readonly minFreeBytes?: number;
+  /** Of every node. */
+  readonly clock?: Clock;
   /** Default: `dir` in the temporary folder. */
   readonly openDriver?: (node: string, root: string) => Promise<DatasetDriver>;
   readonly wrapDriver?: (driver: DatasetDriver, node: string) => DatasetDriver;
@@ -51,6 +54,7 @@ export class TestCluster {
   members: string[];
   draining = new Set<string>();
   revision = 1;
+  snapshots: Config['snapshots'] = { everyMs: null, keep: { last: 8, daily: 0, monthly: 0 } };
   /** Called for every call and stream between nodes. */
   fault: (from: string, to: string, method: string) => Fault = () => 'ok';
   /** Bytes of snapshot streams received, by receiving node. */
@@ -102,6 +106,7 @@ export class TestCluster {
       rebalance: { mode, concurrency: 4, bandwidthBytesPerSecond: null },
       defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
       retention: { priorCopyMs },
+      snapshots: this.snapshots,
       log: { level: 'info' },
       mapContentHash: `${this.members.join()} ${[...this.draining].join()}`.replace(/[^a-z0-9]/g, '-').padEnd(64, '0'),
     };
@@ -120,7 +125,7 @@ export class TestCluster {
       coordinator,
       driver,
       transport: this.#transport(id),
-      clock: createSystemClock(),
+      clock: this.options.clock ?? createSystemClock(),
       logger: process.env.ZRING_TEST_LOG
         ? createLogger({ level: process.env.ZRING_TEST_LOG, node: id })
         : silentLogger(),

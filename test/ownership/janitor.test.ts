@@ -46,6 +46,7 @@ for (const [what, record, kept] of [
       runners: () => [runner],
       priorCopyMs: () => PRIOR_COPY_MS,
       isHome: () => true,
+      clearShelf: async () => undefined,
     };
     const janitor = new Janitor(deps as unknown as JanitorDeps);
     const names = async () => (await driver.snapshots('photos')).map(({ name }) => name);

@@ -79,7 +79,7 @@ test('taken over and written to: the loss is said, and the copy that comes back 
     record && record.owner === owner && record.term.n > ACCEPTED_TERM_STEP,
     'above what nobody here has heard of',
   );
-  await cluster.own(owner).unpin('photos');
+  await cluster.own(owner).move('photos', null);
   await cluster.startNode(other);
   await cluster.until('set aside', () => {
     const { copies } = cluster.own(other).status();

@@ -1,0 +1,149 @@
+// Snapshots of the datasets that this node owns, asked for by operators (docs/SNAPSHOTS.md). Owns nothing: the driver keeps
+// them, the shelf has those open that are being read.
+import type { Clock } from '../common/clock.ts';
+import { ZringError } from '../common/errors.ts';
+import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
+import type { BucketSnapshot, DatasetAccess, RollbackReport, SnapshotDesk } from './access.ts';
+import type { OwnershipLimits } from './limits.ts';
+import type { DatasetRunner } from './runner.ts';
+import { isReserved, KEEP_TAG, nameAt, requireOwnName } from './snapshot-names.ts';
+import type { SnapshotShelf } from './snapshot-shelf.ts';
+
+export interface SnapshotDeskDeps {
+  readonly driver: DatasetDriver;
+  readonly clock: Clock;
+  readonly access: DatasetAccess;
+  readonly shelf: SnapshotShelf;
+  readonly find: (dataset: string) => DatasetRunner | undefined;
+  readonly limits: Pick<OwnershipLimits, 'snapshotsMax'>;
+}
+
+/** For requests under way before a rollback; those that last longer are cut, and get as long to end. */
+const ROLLBACK_DRAIN_MS = 1_000;
+
+export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
+  const { driver, clock, shelf, limits } = deps;
+
+  /** Says what is wrong, and waits for a dataset that is just being opened. */
+  async function runnerOf(dataset: string): Promise<DatasetRunner> {
+    (await deps.access.enter(dataset, 'read')).release();
+    const runner = deps.find(dataset);
+    if (!runner) throw busy(dataset, 'has just moved');
+    return runner;
+  }
+
+  /** Alone on the dataset's disk, and only while it is this node's to change. */
+  async function owned<T>(dataset: string, task: (runner: DatasetRunner) => Promise<T>): Promise<T> {
+    const runner = await runnerOf(dataset);
+    return runner.onDisk(async () => {
+      requireAtRest(runner);
+      return task(runner);
+    });
+  }
+
+  return {
+    create: async (dataset, asked) => {
+      const name = asked === null ? nameAt(clock.wallMs()) : requireOwnName(asked);
+      return owned(dataset, async (runner) => {
+        const known = await ownSnapshots(driver, dataset);
+        if (known.some((snapshot) => snapshot.name === name)) {
+          throw new ZringError('CONFIG_REFUSED', `${dataset} has a snapshot ${name} already`, { subject: dataset });
+        }
+        if (known.length >= limits.snapshotsMax) {
+          const message = `${dataset} has ${known.length} snapshots, which is the most there may be; destroy some`;
+          throw new ZringError('LIMIT_EXCEEDED', message, { subject: dataset });
+        }
+        // An open store is copied through itself; a closed one stays closed while this queue runs.
+        const taken = await driver.snapshot(dataset, name, runner.store ?? undefined);
+        await driver.hold(dataset, name, KEEP_TAG);
+        return describe(taken, true);
+      });
+    },
+    list: (dataset) =>
+      owned(dataset, async () => {
+        const kept = await driver.heldWith(dataset, KEEP_TAG);
+        return (await ownSnapshots(driver, dataset)).map((info) => describe(info, kept.has(info.name)));
+      }),
+    destroy: async (dataset, name) => {
+      requireOwnName(name);
+      return owned(dataset, async (runner) => {
+        requireUnclaimed(runner);
+        if (!(await ownSnapshots(driver, dataset)).some((snapshot) => snapshot.name === name)) {
+          throw missing(dataset, name);
+        }
+        await shelf.close(dataset, name);
+        await driver.destroySnapshot(dataset, name, { held: true });
+      });
+    },
+    rollback: async (dataset, name, acceptLoss) => {
+      requireOwnName(name);
+      const runner = await runnerOf(dataset);
+      const report = await owned(dataset, () => reportRollback(driver, dataset, name));
+      if (!acceptLoss) return report;
+      // Before anybody is cut: a snapshot that is being read, or a move, stops it.
+      requireUnclaimed(runner);
+      await shelf.close(dataset);
+      if (!(await runner.gate.drained(ROLLBACK_DRAIN_MS))) {
+        runner.gate.abortAll(busy(dataset, 'is being rolled back'));
+        await runner.gate.drained(ROLLBACK_DRAIN_MS);
+      }
+      requireAtRest(runner);
+      requireUnclaimed(runner);
+      // Closed, and then rolled back before anything else can open it: both are queued in this turn of the event loop.
+      runner.dispatch({ on: 'close' });
+      return runner.onDisk(async () => {
+        requireOwned(runner);
+        if (runner.store) throw busy(dataset, 'is in use');
+        await shelf.close(dataset);
+        await driver.close(dataset);
+        const found = await reportRollback(driver, dataset, name);
+        await driver.rollback(dataset, name);
+        return found;
+      });
+    },
+  };
+}
+
+/** The bucket's own, oldest first. */
+export async function ownSnapshots(driver: DatasetDriver, dataset: string): Promise<SnapshotInfo[]> {
+  return (await driver.snapshots(dataset)).filter(({ name }) => !isReserved(name));
+}
+
+function requireOwned({ dataset, state }: DatasetRunner): void {
+  const { copy } = state;
+  if (copy?.role !== 'owner' || copy.promise || copy.deleting) throw busy(dataset, 'is being moved or deleted');
+}
+
+function requireAtRest(runner: DatasetRunner): void {
+  requireOwned(runner);
+  if (runner.state.phase.at !== 'idle') throw busy(runner.dataset, `is ${runner.state.phase.at}`);
+}
+
+/** What somebody copies may be what the next increment needs: nothing is taken away meanwhile. */
+export function isUnclaimed({ state }: DatasetRunner): boolean {
+  return state.record?.phase === 'stable';
+}
+
+function requireUnclaimed(runner: DatasetRunner): void {
+  if (!isUnclaimed(runner)) throw busy(runner.dataset, 'is being moved');
+}
+
+async function reportRollback(driver: DatasetDriver, dataset: string, name: string): Promise<RollbackReport> {
+  const own = await ownSnapshots(driver, dataset);
+  const at = own.findIndex((snapshot) => snapshot.name === name);
+  const found = own[at];
+  if (!found) throw missing(dataset, name);
+  return { snapshot: name, createdMs: found.createdMs, later: own.slice(at + 1).map((other) => other.name) };
+}
+
+function describe({ name, guid, createdMs }: SnapshotInfo, kept: boolean): BucketSnapshot {
+  return { name, guid, createdMs, kept };
+}
+
+function missing(dataset: string, name: string): ZringError {
+  return new ZringError('SNAPSHOT_NOT_FOUND', `${dataset} has no snapshot ${name}`, { subject: dataset });
+}
+
+function busy(dataset: string, why: string): ZringError {
+  return new ZringError('DATASET_BUSY', `${dataset} ${why}; try again`, { subject: dataset });
+}
