@@ -13,6 +13,7 @@ import type { HopForwarder } from '../routing/forward.ts';
 import { NOT_OWNER_STATUS } from '../routing/hop.ts';
 import { refuseNotOwner } from '../routing/refuse-not-owner.ts';
 import { type Routed, type RouteOptions, route } from '../routing/route.ts';
+import type { Store } from '../store/types.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Authorizer, createAuthorizer } from './access/authorizer.ts';
 import { createsObject, isUnauthenticated, requireBeforeBucket, requireOperation } from './access/operation-access.ts';
@@ -27,6 +28,7 @@ import { errorResponse, writeResponse } from './response.ts';
 import { type Authenticator, createAuthenticator, UNAUTHENTICATED } from './sigv4/authenticate.ts';
 import { withHoistedHeaders } from './sigv4/presigned-query.ts';
 import { answerSlowly, SLOW_ANSWER_TIMING, type SlowAnswerTiming } from './slow-answer.ts';
+import { type Asked, momentOf } from './snapshots/moment.ts';
 import { parseTarget } from './target.ts';
 import type { Authenticated, S3Response, Target } from './types.ts';
 
@@ -214,18 +216,18 @@ function identify(authenticator: Authenticator, exchange: Exchange, { target, op
   return auth;
 }
 
-/** What the bucket itself says to the request: whose it is, and whether it may. */
-function authorise(
+/** What the bucket itself says to the request: whose it is, and who may what. */
+function judge(
   services: PipelineServices,
   exchange: Exchange,
   { operation, target, headers }: Parsed,
   auth: Authenticated,
-  { store }: HeldDataset,
+  store: Store,
 ): Authorizer {
   const expected = headers['x-amz-expected-bucket-owner'];
   if (expected !== undefined) checkExpectedOwner(readBucketDocument(store), expected);
   const creates = createsObject(operation);
-  const authorizer = createAuthorizer({
+  return createAuthorizer({
     bucket: target.bucket ?? '',
     store,
     identity: auth.identity,
@@ -236,8 +238,6 @@ function authorise(
     nowMs: services.clock.wallMs(),
     ...(creates === undefined ? {} : { createsObject: creates }),
   });
-  requireOperation(operation, authorizer, store, target);
-  return authorizer;
 }
 
 /** For DeleteBucket, whose handler may not hold the bucket that it removes. */
@@ -251,7 +251,8 @@ async function authoriseOutside(
   if (bucket === null || operationSpec(parsed.operation).action !== 'delete-bucket') return;
   const held = await services.access.enter(bucket, 'read');
   try {
-    authorise(services, exchange, parsed, auth, held);
+    const authorizer = judge(services, exchange, parsed, auth, held.store);
+    requireOperation(parsed.operation, authorizer, held.store, parsed.target);
   } finally {
     held.release();
   }
@@ -270,9 +271,10 @@ async function serve(
   const auth = identify(authenticator(), exchange, parsed);
   if (!isImplemented(operation)) throw notImplemented(operation);
   const bucket = target.bucket ?? '';
-  const context = { services, bucket, key: target.key ?? '', request: { exchange, operation, target, headers, auth } };
+  const context = { services, bucket, request: { exchange, operation, target, headers, auth } };
   const row = HANDLERS[operation];
   let held: HeldDataset | null = null;
+  let moment: Asked | null = null;
   let unwatch = () => {};
   let work: Promise<S3Response> | null = null;
   const timing = services.slowAnswers ?? SLOW_ANSWER_TIMING;
@@ -280,13 +282,18 @@ async function serve(
     let answer: S3Response;
     if (row.gate === 'none') {
       await authoriseOutside(services, exchange, parsed, auth);
-      answer = await row.run(context);
+      answer = await row.run({ ...context, key: target.key ?? '' });
     } else {
       held = await services.access.enter(bucket, row.gate);
       unwatch = endWhenTaken(exchange, held);
       setCorsHeaders(exchange, held.store, headers);
-      const authorizer = authorise(services, exchange, parsed, auth, held);
-      const running = runOnDataset(row, { ...context, dataset: held, authorizer });
+      const { store } = held;
+      const authorizerOf = (asked: Target) => judge(services, exchange, { ...parsed, target: asked }, auth, store);
+      moment = await momentOf(operation, target, held, authorizerOf);
+      const { dataset, key, asked, historic } = moment;
+      const authorizer = judge(services, exchange, { ...parsed, target: asked }, auth, dataset.store);
+      requireOperation(operation, authorizer, dataset.store, asked, historic);
+      const running = runOnDataset(row, { ...context, key, dataset, authorizer });
       work = running;
       answer = row.slow ? await answerSlowly(running, lateError(services, exchange, progress), timing) : await running;
     }
@@ -300,6 +307,7 @@ async function serve(
     unwatch();
     // A client that goes during a slow answer leaves work behind that still uses the dataset.
     await work?.catch(() => undefined);
+    moment?.release();
     held?.release();
   }
 }

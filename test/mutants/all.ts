@@ -6,6 +6,7 @@ import type { Mutant } from './mutant.ts';
 import { PROTOCOL_MUTANTS } from './protocol.ts';
 import { RECORD_MUTANTS } from './records.ts';
 import { ROUTING_MUTANTS } from './routing.ts';
+import { SNAPSHOT_MUTANTS } from './snapshots.ts';
 import { STORE_MUTANTS } from './store.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -14,5 +15,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...COORDINATOR_MUTANTS,
   ...DATASET_MUTANTS,
   ...STORE_MUTANTS,
+  ...SNAPSHOT_MUTANTS,
   ...ROUTING_MUTANTS,
 ];

@@ -46,12 +46,19 @@ export function requireBeforeBucket(operation: OperationName, identity: Identity
   }
 }
 
-/** What the operation needs in its bucket. */
-export function requireOperation(operation: OperationName, authorizer: Authorizer, store: Store, target: Target): void {
+/** What the operation needs in its bucket. `historic`: the bucket is one of the past (snapshots/moment.ts). */
+export function requireOperation(
+  operation: OperationName,
+  authorizer: Authorizer,
+  store: Store,
+  target: Target,
+  historic = false,
+): void {
   const row = OPERATION_ACTIONS[operation];
   switch (row.on) {
     case 'bucket':
-      authorizer.require(row.actions[0]);
+      if (historic) requirePastListing(authorizer);
+      else authorizer.require(row.actions[0]);
       return;
     case 'each-key':
       if (!authorizer.mayEver(row.actions[0])) throw new S3Error('AccessDenied');
@@ -59,7 +66,7 @@ export function requireOperation(operation: OperationName, authorizer: Authorize
     case 'object': {
       const [version] = target.query.get('versionId') ?? [];
       const [uploadId = ''] = target.query.get('uploadId') ?? [];
-      requireObjectActions(row, authorizer, store, { key: target.key ?? '', version, uploadId });
+      requireObjectActions(row, authorizer, store, { key: target.key ?? '', version, uploadId, historic });
       return;
     }
     case 'form':
@@ -71,26 +78,53 @@ export function requireOperation(operation: OperationName, authorizer: Authorize
 }
 
 const READ = OPERATION_ACTIONS.GetObject;
+/** What was deleted since, or made private, may be in it. */
+const LIST_PAST = 's3:ListBucketVersions';
 
 /** As GetObject does. `version`: as in a query; undefined = the current one. */
-export function requireRead(authorizer: Authorizer, store: Store, key: string, version: string | undefined): void {
-  if (READ.on === 'object') requireObjectActions(READ, authorizer, store, { key, version, uploadId: '' });
+export function requireRead(
+  authorizer: Authorizer,
+  store: Store,
+  key: string,
+  version: string | undefined,
+  historic = false,
+): void {
+  if (READ.on === 'object') requireObjectActions(READ, authorizer, store, { key, version, uploadId: '', historic });
+}
+
+/** Before a snapshot is opened for somebody: might anything in it be shown to them? Throws AccessDenied. */
+export function requirePast(authorizer: Authorizer, isListing: boolean): void {
+  if (isListing) requirePastListing(authorizer);
+  else if (!authorizer.mayEver('s3:GetObjectVersion')) throw new S3Error('AccessDenied');
+}
+
+/** Whether somebody may hear that there is no such snapshot. */
+export function mayHearOfPast(authorizer: Authorizer, key: string): boolean {
+  return authorizer.allows(LIST_PAST, { conditions: { 's3:prefix': key } });
+}
+
+function requirePastListing(authorizer: Authorizer): void {
+  authorizer.require(LIST_PAST);
+  if (authorizer.denies('s3:ListBucket')) throw new S3Error('AccessDenied');
 }
 
 interface ObjectSubject {
   readonly key: string;
   readonly version: string | undefined;
   readonly uploadId: string;
+  readonly historic: boolean;
 }
 
 function requireObjectActions(row: ObjectRow, authorizer: Authorizer, store: Store, subject: ObjectSubject): void {
-  const { key, version } = subject;
-  const actions = (version === undefined ? undefined : row.versioned) ?? row.actions;
+  const { key, version, historic } = subject;
+  const actions = (version === undefined && !historic ? undefined : row.versioned) ?? row.actions;
   const find = once(() => findObject(store, key, version));
   const resource: Resource = { key, find, ...(row.bodyPending ? { bodyPending: true } : {}) };
+  // Who may not see it as it is may not see it as it was, whatever a policy says of versions.
+  if (historic && row.actions.some((action) => authorizer.denies(action, resource))) throw new S3Error('AccessDenied');
   const allowed = actions.every((action) => authorizer.allows(action, resource));
   if (row.existing) {
-    const mayList = authorizer.allows('s3:ListBucket', { conditions: { 's3:prefix': key } });
+    const mayList = authorizer.allows(historic ? LIST_PAST : 's3:ListBucket', { conditions: { 's3:prefix': key } });
     // Who may do both learns nothing from the answer; who may do neither is refused either way.
     if (allowed && mayList) return;
     if (find() === null) {

@@ -5,7 +5,7 @@ import { ZringError } from '../../common/errors.ts';
 import type { ObjectEntry, Store } from '../../store/types.ts';
 import { S3Error } from '../errors.ts';
 import type { Identity } from '../types.ts';
-import { createAuthorizer } from './authorizer.ts';
+import { type Authorizer, createAuthorizer } from './authorizer.ts';
 import { objectTags, type RequestFacts } from './condition-keys.ts';
 import { requireRead } from './operation-access.ts';
 
@@ -71,23 +71,38 @@ export interface SourceQuestion {
   /** Absent = the current one; null = the null version. */
   readonly version?: string | null;
   readonly entry: ObjectEntry | null;
+  /** It is read from a snapshot; the key is the one inside. */
+  readonly historic: boolean;
+}
+
+/** As a request for the source itself would be judged. */
+export function sourceAuthorizer(
+  store: Store,
+  { bucket, version }: Pick<SourceQuestion, 'bucket' | 'version'>,
+  requester: CopyRequester,
+): Authorizer {
+  const { presignedDate, copiesTags: _, ...facts } = requester;
+  const query = new Map<string, readonly string[]>();
+  if (presignedDate !== null) query.set('X-Amz-Signature', ['']).set('X-Amz-Date', [presignedDate]);
+  if (version !== undefined) query.set('versionId', [version ?? 'null']);
+  return createAuthorizer({ ...facts, query, bucket, store });
 }
 
 /** Throws AccessDenied; also for a source that does not exist, when its sender may not list the bucket. */
 export function requireSource(store: Store, source: SourceQuestion, requester: CopyRequester): void {
-  const { bucket, key, version, entry } = source;
-  const { presignedDate, copiesTags, ...facts } = requester;
-  const query = new Map<string, readonly string[]>();
-  if (presignedDate !== null) query.set('X-Amz-Signature', ['']).set('X-Amz-Date', [presignedDate]);
-  if (version !== undefined) query.set('versionId', [version ?? 'null']);
-  const authorizer = createAuthorizer({ ...facts, query, bucket, store });
-  requireRead(authorizer, store, key, version === undefined ? undefined : (version ?? 'null'));
+  const { key, version, entry, historic } = source;
+  const { copiesTags } = requester;
+  const authorizer = sourceAuthorizer(store, source, requester);
+  requireRead(authorizer, store, key, version === undefined ? undefined : (version ?? 'null'), historic);
   if (!copiesTags || objectTags(entry).length === 0) return;
-  authorizer.require(version === undefined ? 's3:GetObjectTagging' : 's3:GetObjectVersionTagging', { key, entry });
+  const isPresent = version === undefined && !historic;
+  authorizer.require(isPresent ? 's3:GetObjectTagging' : 's3:GetObjectVersionTagging', { key, entry });
 }
 
 /** For the peer protocol, which knows the project's own codes only. */
 export function asPeerError(error: unknown): unknown {
-  if (!(error instanceof S3Error) || error.code !== 'AccessDenied') return error;
+  if (!(error instanceof S3Error)) return error;
+  if (error.code === 'NoSuchKey') return new ZringError('OBJECT_MISSING', error.message, { cause: error });
+  if (error.code !== 'AccessDenied') return error;
   return new ZringError('ACCESS_DENIED', 'the source of the copy may not be read', { cause: error });
 }

@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream';
 import { isZringError, type NotOwnerDetails, ZringError } from '../../common/errors.ts';
 import type { PeerMethods } from '../../common/peer.ts';
-import type { DatasetAccess } from '../../ownership/access.ts';
+import type { DatasetAccess, HeldDataset } from '../../ownership/access.ts';
 import type { ObjectEntry, Store } from '../../store/types.ts';
 import {
   asPeerError,
@@ -13,8 +13,10 @@ import {
   copyRequester,
   parseCopyRequester,
   requireSource,
+  sourceAuthorizer,
 } from '../access/source-access.ts';
 import { S3Error } from '../errors.ts';
+import { momentOfKey } from '../snapshots/moment.ts';
 import { decodeComponent, requireBucketName, requireKey } from '../target.ts';
 import { type BucketDocument, parseBucketDocument, readBucketDocument } from './bucket-document.ts';
 import type { DatasetContext, HandlerServices } from './context.ts';
@@ -107,7 +109,7 @@ export async function openCopySource(
   copiesTags = false,
 ): Promise<CopySource> {
   const wanted: Wanted = { name, range, requester: requesterOf(context, copiesTags) };
-  if (name.bucket === context.bucket) return sourceIn(context.dataset.store, wanted, true, () => undefined);
+  if (name.bucket === context.bucket) return sourceIn(context.dataset, wanted, true, () => undefined);
   const { access, self } = context.services;
   const where = access.locate(name.bucket);
   if (where.kind !== 'remote') {
@@ -148,26 +150,35 @@ function ownerElsewhere(error: unknown, self: string): string | null {
 async function openLocal(access: DatasetAccess, wanted: Wanted): Promise<CopySource> {
   const held = await access.enter(wanted.name.bucket, 'read');
   try {
-    return sourceIn(held.store, wanted, false, () => held.release());
+    return await sourceIn(held, wanted, false, () => held.release());
   } catch (error) {
     held.release();
     throw error;
   }
 }
 
-function sourceIn(store: Store, wanted: Wanted, sameDataset: boolean, release: () => void): CopySource {
-  const { name, range, requester } = wanted;
-  const entry = findSource(store, name);
-  requireSource(store, { ...name, entry }, requester);
-  if (!entry) throw missing(name);
-  if (entry.deleteMarker) throw markerSource();
+async function sourceIn(
+  held: HeldDataset,
+  { name, range, requester }: Wanted,
+  sameDataset: boolean,
+  release: () => void,
+): Promise<CopySource> {
+  const found = await lookUp(held, name, requester);
+  const { entry, store } = found;
+  try {
+    if (!entry) throw missing(name);
+    if (entry.deleteMarker) throw markerSource();
+  } catch (error) {
+    found.release();
+    throw error;
+  }
   let body: Readable | null = null;
   return {
     entry,
     document: readBucketDocument(store),
     version: name.version,
     versioned: store.versioning() !== 'off',
-    sameDataset: sameDataset ? entry : null,
+    sameDataset: sameDataset && !found.historic ? entry : null,
     body() {
       const cut = cutRange(range, entry.size);
       body = cut ? store.read(entry, cut) : Readable.from([]);
@@ -175,9 +186,33 @@ function sourceIn(store: Store, wanted: Wanted, sameDataset: boolean, release: (
     },
     close() {
       body?.destroy();
+      found.release();
       release();
     },
   };
+}
+
+interface Found {
+  readonly entry: ObjectEntry | null;
+  readonly store: Store;
+  readonly historic: boolean;
+  /** Before the dataset is. */
+  release(): void;
+}
+
+/** In the present, or in a snapshot. Errors: AccessDenied, and those of opening a snapshot. */
+async function lookUp(held: HeldDataset, name: SourceName, requester: CopyRequester): Promise<Found> {
+  const authorizerOf = () => sourceAuthorizer(held.store, name, requester);
+  const { dataset, key, historic, release } = await momentOfKey(held, name.key, authorizerOf);
+  const { store } = dataset;
+  try {
+    const entry = findSource(store, { ...name, key });
+    requireSource(store, { ...name, key, entry, historic }, requester);
+    return { entry, store, historic, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 function cutRange(range: ByteRange | null, size: number): ByteRange | null {
@@ -242,18 +277,21 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
       [OBJECT_METHOD]: async (input, _from, signal) => {
         const { dataset, key, version, range, requester } = parseObjectRequest(input);
         const held = await access.enter(dataset, 'read');
+        let found: Found | null = null;
         let released = false;
         const release = () => {
-          if (!released) held.release();
+          if (released) return;
           released = true;
+          found?.release();
+          held.release();
         };
         try {
           const name = { bucket: dataset, key, ...(version === undefined ? {} : { version }) };
-          const entry = findSource(held.store, name);
-          requireSource(held.store, { ...name, entry }, requester);
+          found = await lookUp(held, name, requester);
+          const { entry, store } = found;
           if (!entry) throw new ZringError('OBJECT_MISSING', `no object ${key} in ${dataset}`, { subject: key });
           const cut = cutRange(range, entry.size);
-          const body = cut ? held.store.read(entry, cut) : Readable.from([]);
+          const body = cut ? store.read(entry, cut) : Readable.from([]);
           body.once('close', release);
           const abort = () => body.destroy();
           signal.addEventListener('abort', abort, { once: true });
@@ -261,9 +299,9 @@ export function objectMethods(access: DatasetAccess): PeerMethods {
           const { versionId, size, etag, modifiedMs, partSizes, attributes, deleteMarker } = entry;
           const head: ObjectHead = {
             entry: { key, versionId, size, etag, modifiedMs, partSizes, attributes },
-            versioned: held.store.versioning() !== 'off',
+            versioned: store.versioning() !== 'off',
             ...(deleteMarker ? { deleteMarker } : {}),
-            document: readBucketDocument(held.store),
+            document: readBucketDocument(store),
           };
           return { head, body };
         } catch (error) {

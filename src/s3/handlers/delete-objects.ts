@@ -3,6 +3,7 @@
 import type { RemoveResult } from '../../store/types.ts';
 import { S3Error, toS3Error } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { requirePresent } from '../snapshots/address.ts';
 import { requireKey } from '../target.ts';
 import type { S3Response } from '../types.ts';
 import { type DeleteItem, parseDeleteRequest } from '../xml/requests.ts';
@@ -40,6 +41,7 @@ async function removeOne(context: DatasetContext, item: DeleteItem): Promise<Del
   const named = { key, ...(versionId === null ? {} : { versionId }) };
   try {
     requireKey(key);
+    requirePresent(key);
     const version = requestedVersion(versionId);
     const asked = { key, conditions: conditionKeys(item, version) };
     if (version === undefined) context.authorizer.require('s3:DeleteObject', asked);

@@ -14,6 +14,7 @@ import { expirationHeaders } from '../lifecycle/headers.ts';
 import { LIMITS } from '../limits.ts';
 import { openPayload } from '../payload/reader.ts';
 import { identityOf } from '../sigv4/authenticate.ts';
+import { requirePresent } from '../snapshots/address.ts';
 import type { S3Response } from '../types.ts';
 import { postResponse } from '../xml/post-response.ts';
 import { parseTagging } from '../xml/tagging.ts';
@@ -45,6 +46,7 @@ export async function postObject(context: DatasetContext): Promise<S3Response> {
 async function storeForm(context: DatasetContext, form: Form): Promise<S3Response> {
   const fields = collectFields(form.fields, form.file.name);
   const key = formKey(fields);
+  requirePresent(key);
   const { config, clock } = context.services;
   const { cluster, credentials } = config();
   const signature = verifyForm(fields, { region: cluster.region, credentials });

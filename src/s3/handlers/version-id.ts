@@ -38,7 +38,9 @@ export function requireObject(context: DatasetContext): ObjectEntry {
     if (entry) return entry;
     const latest = store.latest(context.key);
     const headers = latest ? markerHeaders(latest) : {};
-    throw new S3Error('NoSuchKey', undefined, { fields: { Key: context.key }, headers });
+    // Of a snapshot, the key that the client named is the longer one.
+    const Key = context.request.target.key ?? context.key;
+    throw new S3Error('NoSuchKey', undefined, { fields: { Key }, headers });
   }
   const entry = store.version(context.key, version);
   if (!entry) throw noSuchVersion(context.key, version);
