@@ -144,10 +144,11 @@ describe('operations', part('redis-server'), () => {
     );
     assert.match(conflict.configFaults.join(), /revision 1 is already in use with other content/);
     await cluster.edit((file) => weigh(file.nodes, 1), { keepRevision: true });
+    const everywhere = () => Promise.all(cluster.nodes.map(({ id }) => cluster.status(id)));
     await cluster.until(
-      () => cluster.status('b'),
-      ({ configFaults }) => configFaults.length === 0,
-      'the fault to be gone',
+      everywhere,
+      (nodes) => nodes.every(({ configFaults }) => configFaults.length === 0),
+      'the fault to be gone everywhere',
     );
 
     const owner = (await cluster.datasets('a'))[0]?.owner ?? '';

@@ -96,6 +96,8 @@ for (const storage of ['dir', 'zfs'] as const) {
             await s3.send(new CopyObjectCommand({ Bucket: name, Key: 'large', CopySource }));
             const { Body } = await s3.send(new GetObjectCommand({ Bucket: name, Key: 'large' }));
             assert.equal(await Body?.transformToString(), large, name);
+            const never = { Bucket: name, Key: 'none', CopySource: `${Bucket}/${PAST}/never/large` };
+            await assert.rejects(s3.send(new CopyObjectCommand(never)), { name: 'NoSuchKey' });
           }
 
           const unknown = await zring(cluster, 'snapshot', 'destroy', Bucket, 'never');

@@ -96,7 +96,8 @@ test('a write that is inside when its owner is deposed is refused at the commit'
     resume = resolve;
   });
   const snapshot = cluster.own(owner).methods.calls['ownership.snapshot'];
-  const step = snapshot?.({ dataset: 'photos', id: held.id, have: null }, other(owner)).catch(() => undefined);
+  const asked = { dataset: 'photos', id: held.id, have: null, takesAll: true };
+  const step = snapshot?.(asked, other(owner)).catch(() => undefined);
   const thief = cluster.memory.connect();
   const current = await thief.readRecord('photos');
   assert.ok(current, 'a record');

@@ -74,7 +74,7 @@ async function zombie(
 
   let accepted: boolean[] = [];
   if (fault.when === 'draining') {
-    accepted = await ask();
+    accepted = (await lab.until(PATIENCE_MS, async () => someOf(await ask()))) ?? [];
     await lab.until(3_000, async () => {
       return (await lab.datasets())?.some((record) => isMoving(record, asked)) || null;
     });
@@ -83,8 +83,11 @@ async function zombie(
   if (!process || !victim.signal('SIGSTOP')) return missed(`node ${victim.id} was not running`);
   const asleepSince = performance.now();
   try {
-    if (fault.when === 'serving') accepted = await ask();
-    await delay(lab.settings.leaseMs + fault.overMs - (performance.now() - asleepSince));
+    // Other faults may keep the coordinator, or the others, from taking it at once.
+    const wholeMs = lab.settings.leaseMs + fault.overMs;
+    const serving = () => lab.until(wholeMs, async () => someOf(await ask()));
+    if (fault.when === 'serving') accepted = (await serving()) ?? [];
+    await delay(wholeMs - (performance.now() - asleepSince));
   } finally {
     process.kill('SIGCONT');
   }
@@ -93,6 +96,10 @@ async function zombie(
   if (sleptMs < lab.settings.leaseMs) return missed(`node ${victim.id} woke too early`);
   if (!accepted.includes(true)) return missed(`nobody could be asked to take what ${victim.id} owns`);
   return fired({ zombies: 1 }, `${victim.id} ${fault.when} for ${Math.round(sleptMs)} ms`);
+}
+
+function someOf(accepted: boolean[]): boolean[] | null {
+  return accepted.includes(true) ? accepted : null;
 }
 
 function isMoving(record: DatasetStatus, asked: readonly DatasetStatus[]): boolean {
