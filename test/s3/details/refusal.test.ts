@@ -5,6 +5,7 @@ import '../../support/in-memory.ts';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type RawClient, rawClient, statuses } from '../../routing/raw-client.ts';
@@ -107,7 +108,12 @@ for (const way of ways) {
       const before = keptBytes();
       // All but the last byte, so that the requests are still open when the memory is looked at.
       await Promise.all(clients.map((client) => send(client, BODY_BYTES - 1)));
-      const grown = keptBytes() - before;
+      // What is on its way is gone a moment later; what is kept stays.
+      let grown = Number.POSITIVE_INFINITY;
+      for (let looks = 0; looks < 20; looks++) {
+        grown = Math.min(grown, keptBytes() - before);
+        await delay(10);
+      }
       assert.ok(grown < KEPT_BYTES_MAX, `${Math.round(grown / MIB)} MiB are kept`);
       const next = head(way, { method: 'GET', path: `/${Bucket}?location` });
       for (const client of clients) client.send(`x${next.text}Connection: close\r\n\r\n`);
