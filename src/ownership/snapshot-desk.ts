@@ -43,7 +43,7 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
 
   return {
     create: async (dataset, asked) => {
-      const name = asked === null ? nameAt(clock.wallMs()) : requireOwnName(asked);
+      const name = asked === null ? nameAt('manual', clock.wallMs()) : requireOwnName(asked);
       return owned(dataset, async (runner) => {
         const known = await ownSnapshots(driver, dataset);
         if (known.some((snapshot) => snapshot.name === name)) {

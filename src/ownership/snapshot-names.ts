@@ -34,9 +34,9 @@ export function isStepOf(name: string, puller: string): boolean {
   return name.startsWith(`${STEP}${puller}-`) && !name.slice(STEP.length + puller.length + 1).includes('-');
 }
 
-/** For a snapshot of a bucket that is made without a name: in order of time by name, too. */
-export function nameAt(wallMs: number): string {
-  return `manual-${new Date(wallMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+/** For a snapshot that is made without a name, by a person or the schedule: in order of time by name, too. */
+export function nameAt(by: 'manual' | 'auto', wallMs: number): string {
+  return `${by}-${new Date(wallMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
 }
 
 /** Errors: DATASET_NAME_INVALID. */

@@ -1,5 +1,6 @@
 // Which scheduled snapshots stay: the newest few, the last one of each of some days, and of some months. Pure. Only names
 // that the schedule gives are looked at: what a person has made goes when a person says so.
+import { nameAt } from './snapshot-names.ts';
 
 export interface KeepPolicy {
   /** At least 1: the newest always stays. */
@@ -17,7 +18,7 @@ interface Taken {
 const SCHEDULED = /^auto-\d{8}T\d{6}Z$/;
 
 export function scheduledName(wallMs: number): string {
-  return `auto-${new Date(wallMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  return nameAt('auto', wallMs);
 }
 
 export function isScheduled(name: string): boolean {

@@ -24,5 +24,5 @@ test('what a copy lacks: the bucket’s own snapshots before the next one, never
 });
 
 test('a name that is made from the time is one of its own', () => {
-  assert.equal(nameAt(Date.UTC(2026, 0, 2, 3, 4, 5, 678)), 'manual-20260102T030405Z');
+  assert.equal(nameAt('manual', Date.UTC(2026, 0, 2, 3, 4, 5, 678)), 'manual-20260102T030405Z');
 });
