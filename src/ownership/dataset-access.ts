@@ -7,6 +7,7 @@ import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import { isDatasetName, isStagingName } from '../dataset/names.ts';
+import type { Store } from '../store/types.ts';
 import type { CreateOptions, DatasetAccess, EnterOptions, HeldDataset, SnapshotReads, Whereabouts } from './access.ts';
 import { liveRecords, presence } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
@@ -160,7 +161,7 @@ export class LocalAccess implements DatasetAccess {
       store,
       createdMs: state.copy.createdMs,
       signal: hold.controller.signal,
-      snapshots: this.#snapshots(dataset, state.copy.id, openingOf(store)),
+      snapshots: this.#snapshots(dataset, state.copy.id, store),
       encrypted: /^aes-256-/.test(storage?.encryption ?? ''),
       requireRoom: async (bytes) => storage?.meter.requireRoom(bytes),
       release() {
@@ -172,11 +173,11 @@ export class LocalAccess implements DatasetAccess {
     };
   }
 
-  #snapshots(dataset: string, id: string, opening: string): SnapshotReads {
+  #snapshots(dataset: string, id: string, store: Store): SnapshotReads {
     const { driver, shelf } = this.#deps;
     return {
       names: async () => (await ownSnapshots(driver, dataset)).map(({ name }) => name),
-      open: (snapshot) => shelf.open({ dataset, id, opening, snapshot }),
+      open: (snapshot) => shelf.open({ dataset, id, opening: openingOf(store), snapshot }),
     };
   }
 

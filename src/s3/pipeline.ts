@@ -28,6 +28,7 @@ import { errorResponse, writeResponse } from './response.ts';
 import { type Authenticator, createAuthenticator, UNAUTHENTICATED } from './sigv4/authenticate.ts';
 import { withHoistedHeaders } from './sigv4/presigned-query.ts';
 import { answerSlowly, SLOW_ANSWER_TIMING, type SlowAnswerTiming } from './slow-answer.ts';
+import { snapshotAddress } from './snapshots/address.ts';
 import { type Asked, momentOf } from './snapshots/moment.ts';
 import { parseTarget } from './target.ts';
 import type { Authenticated, S3Response, Target } from './types.ts';
@@ -240,6 +241,17 @@ function judge(
   });
 }
 
+/** The same for another target. */
+function judgeOf(
+  services: PipelineServices,
+  exchange: Exchange,
+  parsed: Parsed,
+  auth: Authenticated,
+  store: Store,
+): (target: Target) => Authorizer {
+  return (target) => judge(services, exchange, { ...parsed, target }, auth, store);
+}
+
 /** For DeleteBucket, whose handler may not hold the bucket that it removes. */
 async function authoriseOutside(
   services: PipelineServices,
@@ -287,12 +299,14 @@ async function serve(
       held = await services.access.enter(bucket, row.gate);
       unwatch = endWhenTaken(exchange, held);
       setCorsHeaders(exchange, held.store, headers);
-      const { store } = held;
-      const authorizerOf = (asked: Target) => judge(services, exchange, { ...parsed, target: asked }, auth, store);
-      moment = await momentOf(operation, target, held, authorizerOf);
-      const { dataset, key, asked, historic } = moment;
-      const authorizer = judge(services, exchange, { ...parsed, target: asked }, auth, dataset.store);
-      requireOperation(operation, authorizer, dataset.store, asked, historic);
+      const address = snapshotAddress(operation, target);
+      if (address)
+        moment = await momentOf(address, target, held, judgeOf(services, exchange, parsed, auth, held.store));
+      const dataset = moment?.dataset ?? held;
+      const about = moment ? { ...parsed, target: moment.asked } : parsed;
+      const authorizer = judge(services, exchange, about, auth, dataset.store);
+      requireOperation(operation, authorizer, dataset.store, about.target, moment?.historic);
+      const key = moment?.key ?? target.key ?? '';
       const running = runOnDataset(row, { ...context, key, dataset, authorizer });
       work = running;
       answer = row.slow ? await answerSlowly(running, lateError(services, exchange, progress), timing) : await running;

@@ -4,9 +4,8 @@ import type { HeldDataset } from '../../ownership/access.ts';
 import type { Authorizer } from '../access/authorizer.ts';
 import { mayHearOfPast, requirePast } from '../access/operation-access.ts';
 import { S3Error } from '../errors.ts';
-import type { OperationName } from '../operation.ts';
 import type { Target } from '../types.ts';
-import { addressOf, type SnapshotAddress, snapshotAddress } from './address.ts';
+import { addressOf, type SnapshotAddress } from './address.ts';
 import { openSnapshotView } from './view.ts';
 
 export interface Moment {
@@ -19,23 +18,21 @@ export interface Moment {
   release(): void;
 }
 
-/** What a request is about. `asked`: the target as that time's bucket would see it, for what is authorised. */
+/** What a request about the past is about. `asked`: the target as that time's bucket would see it, for what is authorised. */
 export interface Asked extends Moment {
   readonly asked: Target;
 }
 
 /**
- * `authorizerOf`: who asks, as the bucket of today judges. Nothing is opened for somebody who could be shown nothing of it.
- * Errors: MethodNotAllowed, AccessDenied, NoSuchKey, and those of opening a snapshot.
+ * `target` is about `address`. `authorizerOf`: who asks, as the bucket of today judges. Nothing is opened for somebody who
+ * could be shown nothing of it. Errors: AccessDenied, NoSuchKey, and those of opening a snapshot.
  */
 export async function momentOf(
-  operation: OperationName,
+  address: SnapshotAddress,
   target: Target,
   held: HeldDataset,
   authorizerOf: (asked: Target) => Authorizer,
 ): Promise<Asked> {
-  const address = snapshotAddress(operation, target);
-  if (!address) return { ...present(held, target.key ?? ''), asked: target };
   const isListing = target.key === null;
   const key = address.key ?? '';
   const asked = isListing ? { ...target, query: new Map([...target.query, ['prefix', [key]]]) } : { ...target, key };
