@@ -1,21 +1,36 @@
 // The CLI's way to a running node: signed requests to an admin listener, found through the configuration file. Tries the
-// nodes in order (or only `--node`), so that any living node answers for the cluster.
+// nodes in order (or only `--node`), so that any living node answers for the cluster. What must not be done twice is tried
+// until a node may have heard of it, and no further.
 import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { signAdminRequest } from '../admin/auth.ts';
-import { type ErrorCode, ZringError } from '../common/errors.ts';
+import { type ErrorCode, isZringError, ZringError } from '../common/errors.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config, NodeConfig } from '../config/types.ts';
 
-/** A node that does not answer within this time is passed over. */
-const ANSWER_TIMEOUT_MS = 10_000;
+export interface AdminTimeouts {
+  /** A node that is not reached, or does not answer, within this time is passed over. */
+  readonly answerMs: number;
+  /** For the answer to what is asked once. Longer than the node that is asked waits for a bucket's owner. */
+  readonly onceMs: number;
+}
+
+const TIMEOUTS: AdminTimeouts = { answerMs: 10_000, onceMs: 65_000 };
+
+/** Doing it twice is not the same as doing it once. */
+export interface Once {
+  readonly once: true;
+  /** Where to see whether it was done, when no answer says so. */
+  readonly look: string;
+}
 
 export interface AdminClient {
   readonly config: Config;
   get(path: string): Promise<unknown>;
-  post(path: string, value: unknown): Promise<unknown>;
+  /** Errors: the node's; NODE_UNREACHABLE; with `once`, NODE_OUTCOME_UNKNOWN when it was sent and nothing sound came back. */
+  post(path: string, value: unknown, once?: Once): Promise<unknown>;
 }
 
 export const connectionArgs = {
@@ -50,17 +65,25 @@ export function findConfig(path: string | undefined): string {
   );
 }
 
-export function connectAdmin(options: { config?: string | undefined; node?: string | undefined }): AdminClient {
+export function connectAdmin(
+  options: { config?: string | undefined; node?: string | undefined },
+  timeouts: AdminTimeouts = TIMEOUTS,
+): AdminClient {
   const config = loadConfig(findConfig(options.config), process.env);
   const nodes = options.node ? config.nodes.filter(({ id }) => id === options.node) : config.nodes;
   if (nodes.length === 0) throw new ZringError('CONFIG_INVALID', `no node ${options.node} in ${config.path}`);
-  const ask = async (method: string, path: string, body: string): Promise<unknown> => {
+  const ask = async (method: string, path: string, body: string, once?: Once): Promise<unknown> => {
+    const connectMs = timeouts.answerMs;
+    const answerMs = once ? timeouts.onceMs : timeouts.answerMs;
     const failures: string[] = [];
     for (const node of nodes) {
+      const question: Question = { method, path, body, connectMs, answerMs, isSent: false };
       try {
-        return await exchange(config, node, method, path, body);
+        return await exchange(config, node, question);
       } catch (error) {
-        if (!(error instanceof ZringError) || error.code !== 'NODE_UNREACHABLE') throw error;
+        if (!isZringError(error, 'NODE_UNREACHABLE')) throw error;
+        // The node itself may say it, too: of an owner that it has asked.
+        if (once && question.isSent) throw outcomeUnknown(node.id, error, once);
         failures.push(`${node.id} (${error.message})`);
       }
     }
@@ -69,13 +92,30 @@ export function connectAdmin(options: { config?: string | undefined; node?: stri
   return {
     config,
     get: (path) => ask('GET', path, ''),
-    post: (path, value) => ask('POST', path, JSON.stringify(value)),
+    post: (path, value, once) => ask('POST', path, JSON.stringify(value), once),
   };
 }
 
-function exchange(config: Config, node: NodeConfig, method: string, path: string, body: string): Promise<unknown> {
+function outcomeUnknown(id: string, cause: ZringError, { look }: Once): ZringError {
+  const message = `node ${id} was asked (${cause.message}); whether it was done is not known. Before you try again, see: ${look}`;
+  return new ZringError('NODE_OUTCOME_UNKNOWN', message, { cause, subject: id });
+}
+
+interface Question {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  readonly connectMs: number;
+  readonly answerMs: number;
+  /** Some of it may have reached the node. */
+  isSent: boolean;
+}
+
+function exchange(config: Config, node: NodeConfig, question: Question): Promise<unknown> {
+  const { method, path, body, connectMs, answerMs } = question;
   const [secret = ''] = config.cluster.secrets;
-  const send = config.tls.admin ? httpsRequest : httpRequest;
+  const isSecure = config.tls.admin !== null;
+  const send = isSecure ? httpsRequest : httpRequest;
   const address = `${node.admin.host}:${node.admin.port}`;
   return new Promise((resolve, reject) => {
     const unreachable = (error: unknown) =>
@@ -90,7 +130,9 @@ function exchange(config: Config, node: NodeConfig, method: string, path: string
         port: node.admin.port,
         method,
         path,
-        timeout: ANSWER_TIMEOUT_MS,
+        timeout: connectMs,
+        // A connection of its own: one that was kept may be closed under the request, and nobody knows what was read of it.
+        agent: false,
         headers: {
           authorization: signAdminRequest(secret, method, path, Date.now(), body),
           'content-length': Buffer.byteLength(body),
@@ -110,7 +152,17 @@ function exchange(config: Config, node: NodeConfig, method: string, path: string
         });
       },
     );
-    request.once('timeout', () => request.destroy(new Error(`no answer in ${ANSWER_TIMEOUT_MS / 1000} s`)));
+    request.once('socket', (socket) => {
+      // Nothing goes out before: a refused connection or certificate is no question.
+      socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+        question.isSent = true;
+        socket.setTimeout(answerMs);
+      });
+    });
+    request.once('timeout', () => {
+      const missed = question.isSent ? `no answer in ${answerMs / 1000} s` : `no connection in ${connectMs / 1000} s`;
+      request.destroy(new Error(missed));
+    });
     request.once('error', unreachable);
     request.end(body);
   });

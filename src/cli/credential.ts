@@ -57,7 +57,7 @@ const add = defineCommand({
     const client = connectAdmin(args);
     const accessKey = args['access-key'] ?? newAccessKey();
     const secret = takeSecret(args['secret-file']);
-    const view = (await client.post('/credentials/add', {
+    const wanted = {
       accessKey,
       displayName: args.name,
       allow: parseRules(args.allow ?? ''),
@@ -65,7 +65,10 @@ const add = defineCommand({
       ...(args['canonical-id'] === undefined ? {} : { canonicalId: args['canonical-id'] }),
       ...(args.account === undefined ? {} : { account: args.account }),
       secret: sealSecret(client.config, accessKey, secret.text),
-    })) as CredentialView;
+    };
+    // Done again, it would hear that the access key is taken: by itself.
+    const once = { once: true, look: `zring credential show ${accessKey}` } as const;
+    const view = (await client.post('/credentials/add', wanted, once)) as CredentialView;
     if (args.json) return printJson(secret.isNew ? { ...view, secretKey: secret.text } : view);
     printPair(view, secret);
     if (!args.allow) {

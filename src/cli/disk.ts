@@ -42,7 +42,9 @@ const accept = defineCommand({
       print(formatDisk((await admin.get('/disk')) as DiskReport));
       throw new ZringError('CONFIG_REFUSED', 'nothing was changed; to accept this, add --accept-loss');
     }
-    const report = (await admin.post('/disk', { acceptLoss: true, evenUnheard: args['even-unheard'] })) as DiskReport;
+    const accepted = { acceptLoss: true, evenUnheard: args['even-unheard'] };
+    const once = { once: true, look: `zring disk show ${args.node}` } as const;
+    const report = (await admin.post('/disk', accepted, once)) as DiskReport;
     if (args.json) printJson(report);
     else print(formatAccepted(report));
   },

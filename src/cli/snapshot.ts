@@ -67,8 +67,12 @@ export const snapshotCommand = defineCommand({
 type Connection = Parameters<typeof connectAdmin>[0] & { readonly bucket: string };
 
 async function change(args: Connection, wanted: SnapshotChange): Promise<SnapshotAnswer> {
-  const answer = await connectAdmin(args).post(`/snapshots/${encodeURIComponent(args.bucket)}`, wanted);
-  return answer as SnapshotAnswer;
+  const admin = connectAdmin(args);
+  const path = `/snapshots/${encodeURIComponent(args.bucket)}`;
+  // Done again, going back loses what was written since the first time. Asking what would be lost changes nothing.
+  const isQuestion = wanted.verb === 'rollback' && !wanted.acceptLoss;
+  const once = { once: true, look: `zring snapshot list ${args.bucket}` } as const;
+  return (await admin.post(path, wanted, isQuestion ? undefined : once)) as SnapshotAnswer;
 }
 
 export function formatRollback(name: string, { snapshot, createdMs, later }: RollbackReport, done: boolean): string {

@@ -25,7 +25,8 @@ export const takeoverCommand = defineCommand({
       else print(formatTakeover(report));
       throw new ZringError('CONFIG_REFUSED', 'nothing was changed; to take it back, add --accept-loss');
     }
-    const taken = (await admin.post(path, { acceptLoss: true })) as TakeoverReport;
+    const once = { once: true, look: `zring takeover ${args.bucket}` } as const;
+    const taken = (await admin.post(path, { acceptLoss: true }, once)) as TakeoverReport;
     if (args.json) printJson(taken);
     else print(formatTaken(taken));
   },

@@ -29,6 +29,7 @@ export const ERROR_CODES = [
   'CATALOG_INCOMPLETE', // absence cannot be proven now; retry
   'TERM_REFUSED', // a lower term, or the same one with other content
   'NODE_UNREACHABLE',
+  'NODE_OUTCOME_UNKNOWN', // command line: a node was asked for what must not be done twice, and no answer came
   'PEER_UNAUTHENTICATED',
   'PEER_PROTOCOL',
   // storage

@@ -14,7 +14,7 @@ export interface PeerCallOptions {
 export interface PeerTransport {
   /**
    * Errors: NODE_UNREACHABLE (nothing was sent, or the connection failed: the outcome is unknown to the caller unless the
-   * method is idempotent; ours all are), PEER_UNAUTHENTICATED, PEER_PROTOCOL, or the remote's own ZringError code.
+   * method is idempotent; ours are, but for changes of snapshots), PEER_UNAUTHENTICATED, PEER_PROTOCOL, or the remote's own ZringError code.
    */
   call(node: string, method: string, request: unknown, options?: PeerCallOptions): Promise<unknown>;
   /** The body errors when it was cut; it never ends cleanly early. */

@@ -1,6 +1,7 @@
 // PeerTransport over the control lane: named calls and streams to other nodes, with the remote's errors as ours. Owns
 // nothing but what is under way. A call that fails on the way is NODE_UNREACHABLE: its outcome is unknown, which is fine
-// because every method is idempotent. A stream errors when it is cut; it never ends cleanly early.
+// because methods are idempotent, or not called again (changes of snapshots). A stream errors when it is cut; it never ends
+// cleanly early.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { ZringError } from '../common/errors.ts';

@@ -300,6 +300,7 @@ export const ERROR_MAPPING: Readonly<Record<ErrorCode, Mapping>> = {
   },
   TERM_REFUSED: { s3: 'SlowDown', retryAfterSeconds: 1 },
   NODE_UNREACHABLE: { s3: 'SlowDown', retryAfterSeconds: 1 },
+  NODE_OUTCOME_UNKNOWN: { s3: 'ServiceUnavailable', retryAfterSeconds: 1 },
   PEER_UNAUTHENTICATED: { s3: 'ServiceUnavailable', retryAfterSeconds: 5 },
   PEER_PROTOCOL: { s3: 'ServiceUnavailable', retryAfterSeconds: 5 },
   STORAGE_FULL: { s3: 'InsufficientStorage', retryAfterSeconds: null },
