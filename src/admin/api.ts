@@ -136,6 +136,7 @@ function nodeStatuses(map: ClusterMap | null, leases: readonly Lease[], deps: Ad
       totalBytes: own?.usage?.totalBytes ?? lease?.info.totalBytes ?? null,
       datasets: lease?.info.datasets ?? own?.copies.filter(({ role }) => role === 'owner').length ?? null,
       moves: own?.moves ?? lease?.info.moves ?? [],
+      replicas: own?.replicas ?? lease?.info.replicas ?? null,
       formats: lease?.info.formats ?? null,
     };
   });

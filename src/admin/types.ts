@@ -1,5 +1,5 @@
 // What the admin listener shows and does, as JSON shapes. The CLI prints the same shapes; the composition root fills them.
-import type { MoveInfo } from '../cluster/coordinator.ts';
+import type { MoveInfo, ReplicaCounts } from '../cluster/coordinator.ts';
 import type { CredentialStatus } from '../cluster/credential-keeper.ts';
 import type { Ownership } from '../ownership/types.ts';
 import type { BucketDesk } from './bucket-settings.ts';
@@ -27,6 +27,8 @@ export interface NodeStatus {
   readonly storageFault: string | null;
   readonly datasets: number | null;
   readonly moves: readonly MoveInfo[];
+  /** Replicas that others should have of what it owns; null = it does not say. */
+  readonly replicas: ReplicaCounts | null;
   /** Format → newest version it reads; null while the node has no lease. */
   readonly formats: Readonly<Record<string, number>> | null;
 }

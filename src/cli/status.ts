@@ -15,6 +15,24 @@ export const statusCommand = defineCommand({
   },
 });
 
+/** Null where there are none. */
+function describeReplicas({ nodes }: ClusterStatus): string | null {
+  const total = { current: 0, late: 0, unknown: 0, lagMs: 0 };
+  for (const { replicas } of nodes) {
+    total.current += replicas?.current ?? 0;
+    total.late += replicas?.late ?? 0;
+    total.unknown += replicas?.unknown ?? 0;
+    total.lagMs = Math.max(total.lagMs, replicas?.lagMs ?? 0);
+  }
+  const { current, late, unknown, lagMs } = total;
+  const wanted = current + late + unknown;
+  if (wanted === 0) return null;
+  if (current === wanted) return `replicas: ${wanted}, all current`;
+  const behind = late > 0 ? `, ${late} late (by up to ${formatDuration(lagMs)})` : '';
+  const missing = unknown > 0 ? `, ${unknown} missing or not heard of yet` : '';
+  return `DEGRADED: of ${wanted} replicas ${current} are current${behind}${missing}`;
+}
+
 export function describe(status: ClusterStatus): string {
   const { coordinator } = status;
   const lines = [
@@ -49,6 +67,8 @@ export function describe(status: ClusterStatus): string {
     ]);
     lines.push('', formatTable(['MOVING', 'FROM -> TO', 'PHASE', 'BYTES', 'RATE'], rows));
   }
+  const replicas = describeReplicas(status);
+  if (replicas !== null) lines.push('', replicas);
   for (const { id, storageFault } of status.nodes) {
     if (storageFault !== null) lines.push('', `node ${id}: its storage ${storageFault}; its buckets answer 503`);
   }

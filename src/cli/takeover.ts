@@ -1,13 +1,20 @@
-// `zring takeover BUCKET`: a bucket that was promised to a node which is lost for good stays at 503 until somebody gives that
-// node up. Finds the copy that it was promised from; the node that has it decides and acts.
+// `zring takeover BUCKET`: a bucket whose owner, or whose next owner, is lost for good stays at 503 until somebody gives that
+// node up. Finds the copies that could be served; the node that has the chosen one decides and acts.
 import { defineCommand } from 'citty';
 import { isZringError, ZringError } from '../common/errors.ts';
+import { formatDuration } from '../common/text.ts';
+import type { SuccessionReport } from '../ownership/replicas/succession.ts';
 import type { TakeoverLoss, TakeoverReport } from '../ownership/takeover.ts';
 import { type AdminClient, connectAdmin, connectionArgs } from './admin-client.ts';
 import { print, printJson } from './output.ts';
 
+type Report = TakeoverReport | SuccessionReport;
+
 export const takeoverCommand = defineCommand({
-  meta: { name: 'takeover', description: 'Take a bucket back that was promised to a node which is lost for good' },
+  meta: {
+    name: 'takeover',
+    description: 'Serve a bucket whose owner is lost for good from the best copy that is left',
+  },
   args: {
     ...connectionArgs,
     bucket: { type: 'positional', required: true, description: 'Bucket name' },
@@ -19,40 +26,99 @@ export const takeoverCommand = defineCommand({
   },
   async run({ args }) {
     const admin = connectAdmin(args);
-    const { report, path } = await findPromise(admin, args.bucket, args.node);
+    const reports = await findCopies(admin, args.bucket, args.node);
+    const [best] = reports;
+    if (!best) throw new Error('bug: no copy, and no error');
     if (!args['accept-loss']) {
-      if (args.json) printJson(report);
-      else print(formatTakeover(report));
-      throw new ZringError('CONFIG_REFUSED', 'nothing was changed; to take it back, add --accept-loss');
+      if (args.json) printJson(best);
+      else print([formatReport(best, Date.now()), ...formatOthers(reports.slice(1))].join('\n'));
+      throw new ZringError('CONFIG_REFUSED', 'nothing was changed; to take it over, add --accept-loss');
     }
     const once = { once: true, look: `zring takeover ${args.bucket}` } as const;
-    const taken = (await admin.post(path, { acceptLoss: true }, once)) as TakeoverReport;
+    const taken = (await admin.post(pathOf(best.node, args.bucket), { acceptLoss: true }, once)) as Report;
     if (args.json) printJson(taken);
     else print(formatTaken(taken));
   },
 });
 
-interface Found {
-  readonly report: TakeoverReport;
-  /** Where the node that has the copy answers. */
-  readonly path: string;
+/** Where the node that has the copy answers. */
+function pathOf(node: string, bucket: string): string {
+  return `/nodes/${node}/takeover/${encodeURIComponent(bucket)}`;
 }
 
-/** Every node is asked, through any: of a handover that was finished the record no longer says where it came from. */
-async function findPromise(admin: AdminClient, bucket: string, only: string | undefined): Promise<Found> {
+/** Every node is asked, through any: the record does not say who has copies. The best one first; never empty. */
+async function findCopies(admin: AdminClient, bucket: string, only: string | undefined): Promise<Report[]> {
   const silent: string[] = [];
+  const found: Report[] = [];
   for (const { id } of admin.config.nodes) {
     if (only !== undefined && id !== only) continue;
-    const path = `/nodes/${id}/takeover/${encodeURIComponent(bucket)}`;
     try {
-      return { report: (await admin.get(path)) as TakeoverReport, path };
+      found.push((await admin.get(pathOf(id, bucket))) as Report);
     } catch (error) {
       if (isZringError(error, 'NODE_UNREACHABLE')) silent.push(id);
       else if (!isZringError(error, 'DATASET_MISSING')) throw error;
     }
   }
+  if (found.length > 0) return found.sort(byWorth);
   const asked = silent.length > 0 ? `; no answer from ${silent.join(', ')}` : '';
-  throw new ZringError('DATASET_MISSING', `no copy of ${bucket} is promised to another node${asked}`);
+  throw new ZringError(
+    'DATASET_MISSING',
+    `there is no replica of ${bucket}, and none is promised to another node${asked}`,
+  );
+}
+
+/** What can be served now, then what certainly lacks nothing, then the newest. */
+export function byWorth(a: Report, b: Report): number {
+  return rankOf(a) - rankOf(b) || ageRank(b) - ageRank(a);
+}
+
+function rankOf(report: Report): number {
+  if (report.refused !== null) return 3;
+  if (report.kind === 'promise') return report.loss === 'none' ? 0 : 2;
+  return 1;
+}
+
+function ageRank(report: Report): number {
+  return report.kind === 'replica' ? (report.currentMs ?? report.snapshotMs) : 0;
+}
+
+export function formatReport(report: Report, nowMs: number): string {
+  return report.kind === 'replica' ? formatReplica(report, nowMs) : formatTakeover(report);
+}
+
+function formatOthers(reports: readonly Report[]): string[] {
+  if (reports.length === 0) return [];
+  const lines = reports.map((report) => {
+    const what =
+      report.kind === 'replica'
+        ? `a replica as of ${timeOf(report.snapshotMs)}`
+        : `the copy that was promised to ${report.promisedTo}`;
+    return `  ${report.node}: ${what}${report.refused === null ? '' : ` (not now: ${report.refused})`}`;
+  });
+  return ['', 'Other copies (choose one with --node):', ...lines];
+}
+
+export function formatReplica(report: SuccessionReport, nowMs: number): string {
+  const { dataset, node, owner, term, snapshotMs, currentMs, refused } = report;
+  const lost = owner ?? 'its owner';
+  const since = `Lost is every write and deletion that ${lost} acknowledged since then.`;
+  const known =
+    currentMs === null || currentMs <= snapshotMs
+      ? since
+      : `Until ${timeOf(currentMs)} nothing was written after it. Lost is what ${lost} acknowledged since.`;
+  return [
+    `${dataset} is owned by ${owner === null ? 'a node that nobody remembers' : `node ${owner} (term ${term})`}; node ${node} has a replica of it.`,
+    `It has everything until ${timeOf(snapshotMs)} (${formatDuration(Math.max(0, nowMs - snapshotMs))} ago).`,
+    known,
+    '',
+    refused === null
+      ? `Bring ${lost} back, or make sure that it never comes back as it was, and give it up: zring takeover ${dataset} --accept-loss`
+      : `It cannot be taken over now: ${refused}.`,
+  ].join('\n');
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 const MEANING: Record<TakeoverLoss, (to: string) => string> = {
@@ -75,8 +141,13 @@ export function formatTakeover(report: TakeoverReport): string {
   ].join('\n');
 }
 
-export function formatTaken(report: TakeoverReport): string {
-  const { dataset, node, promisedTo } = report;
+export function formatTaken(report: Report): string {
+  const { dataset, node } = report;
+  if (report.kind === 'replica') {
+    const lost = report.owner ?? 'its owner';
+    return `${dataset} is served by node ${node}, as of ${timeOf(report.snapshotMs)}; a copy on ${lost} that comes back is set aside`;
+  }
+  const { promisedTo } = report;
   return [
     `${dataset} is served by node ${node} again; a copy on ${promisedTo} that comes back is set aside`,
     MEANING[report.loss](promisedTo),

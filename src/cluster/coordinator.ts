@@ -46,7 +46,18 @@ export interface NodeInfo {
   readonly storage?: string;
   readonly datasets: number;
   readonly moves: readonly MoveInfo[];
+  /** Of the datasets it owns; absent from older releases. */
+  readonly replicas?: ReplicaCounts;
   readonly startedMs: number;
+}
+
+export interface ReplicaCounts {
+  readonly current: number;
+  readonly late: number;
+  /** Not heard of by the owner since it started. */
+  readonly unknown: number;
+  /** Of the one that is furthest behind. */
+  readonly lagMs: number;
 }
 
 export interface MoveInfo {

@@ -22,6 +22,7 @@ const SECTIONS: Readonly<Record<string, string>> = {
   rebalance: 'How datasets move to their home after the map has changed.',
   snapshots:
     'Snapshots that are taken by themselves, and which of them stay. Those that somebody has made by name are never destroyed by this.',
+  replication: 'How closely the replicas of buckets follow their owners. How many there are is `cluster.copies`.',
   retention: 'How long copies that are not needed any more are kept.',
   log: 'Logs are JSON lines on standard output; secrets are redacted.',
 };

@@ -157,6 +157,7 @@ function toConfig(checked: CheckedConfig, path: string, raw: Tree): Config {
       bandwidthBytesPerSecond: checked.rebalance.bandwidth,
     },
     retention: { priorCopyMs: checked.retention.priorCopy },
+    replication: { everyMs: checked.replication.every, concurrency: checked.replication.concurrency },
     snapshots: { everyMs: checked.snapshots.every, keep: checked.snapshots.keep },
     defaults: { objectOwnership: checked.defaults.objectOwnership, lifecycleDayMs: checked.defaults.lifecycleDay },
     log: checked.log,

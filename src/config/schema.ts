@@ -17,6 +17,7 @@ import {
   secretField,
   withDefault,
 } from './schema-fields.ts';
+import { replicationSection } from './schema-replication.ts';
 import { snapshotsSection } from './schema-snapshots.ts';
 import { parseCoordinator, parseStorage, ZFS_ROOT_BYTES_MAX } from './storage-root.ts';
 import {
@@ -102,7 +103,7 @@ function clusterSection({ folder, readSecret }: SchemaContext) {
           type: 'whole number',
           limit: `1 to ${COPIES_MAX}`,
           effect: 'revision',
-          text: 'Copies of each dataset that the cluster aims at. Recorded in the map; replicas are not made yet.',
+          text: 'Copies of each bucket, with the one of its owner, in as many zones as there are ([REPLICAS.md](REPLICAS.md)). With 1 there are no replicas.',
         },
         within(parseInteger, 1, COPIES_MAX),
       ),
@@ -377,6 +378,7 @@ export function configSchema(context: SchemaContext) {
     tls: tlsSection(context),
     defaults: defaultsSection(),
     snapshots: snapshotsSection(),
+    replication: replicationSection(),
     ...otherSections(),
   });
 }

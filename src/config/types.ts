@@ -85,6 +85,12 @@ export interface Config {
     /** Of those that were taken by themselves. */
     readonly keep: { readonly last: number; readonly daily: number; readonly monthly: number };
   };
+  readonly replication: {
+    /** How often each replica of a dataset that has changed is brought up to its owner. */
+    readonly everyMs: number;
+    /** Replicas that one node receives at the same time. */
+    readonly concurrency: number;
+  };
   readonly retention: {
     /** How long a prior owner keeps its copy after a handoff, so that moving back is an increment. */
     readonly priorCopyMs: number;

@@ -5,7 +5,9 @@ import { type NotOwnerDetails, ZringError } from '../common/errors.ts';
 import type { PeerMethods } from '../common/peer.ts';
 import { formatTerm } from '../common/term.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
-import { type CopyDescription, Fields, METHODS, writePromise } from './peer-messages.ts';
+import { type CopyDescription, Fields, METHODS, readAsked, type SnapshotRef, writePromise } from './peer-messages.ts';
+import type { Replicas } from './replicas/replicas.ts';
+import { takeShared } from './replicas/shared-snapshots.ts';
 import type { DatasetRunner } from './runner.ts';
 import { HOLD_TAG, isStepOf, KEEP_TAG, stepName } from './snapshot-names.ts';
 import type { Copy, HandoffPromise } from './state.ts';
@@ -23,6 +25,7 @@ export interface HandoffServerDeps {
   /** An owner says that this node is the home of the dataset. */
   readonly onPoke: (dataset: string) => void;
   readonly onSent?: (bytes: number) => void;
+  readonly replicas: Pick<Replicas, 'book' | 'shared'>;
 }
 
 export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
@@ -41,7 +44,13 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
       [METHODS.snapshot]: async (request, from) => {
         const { fields, runner } = at(request, METHODS.snapshot);
         await requireTakesAll(deps, runner, fields, from);
+        if (fields.flag('shared')) return shareStep(deps, runner, fields.id());
         return takeStep(deps, runner, { id: fields.id(), from, have: fields.textOrNull('have') });
+      },
+      [METHODS.current]: async (request, from) => {
+        const withheld = deps.withheld();
+        if (withheld) throw withheld;
+        return { behind: deps.replicas.book.answer(from, readAsked(request)) };
       },
       [METHODS.drain]: async (request, from) => {
         const { fields, runner } = at(request, METHODS.drain);
@@ -161,6 +170,18 @@ async function takeStep(
     const snapshot = await driver.snapshot(dataset, stepName(request.from, salt()), runner.store ?? undefined);
     await driver.hold(dataset, snapshot.name, HOLD_TAG);
     return { name: snapshot.name, guid: snapshot.guid };
+  });
+}
+
+/** What all copies have in common, as new as the dataset. */
+async function shareStep(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Promise<SnapshotRef> {
+  const { copy } = runner.state;
+  requireOwner(deps, runner, id);
+  if (copy?.promise) return { name: copy.promise.snapshot, guid: copy.promise.guid };
+  return runner.onDisk(async () => {
+    const current = requireOwner(deps, runner, id);
+    if (current.promise) return { name: current.promise.snapshot, guid: current.promise.guid };
+    return takeShared(deps.replicas.shared, runner, id);
   });
 }
 

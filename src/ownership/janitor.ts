@@ -2,6 +2,7 @@
 // renamed `_deleted-…`. Owns the list of leftovers. Never destroys what might be the only copy: a prior copy goes only
 // after the owner in the record, read afresh, has itself said that it holds the dataset at a higher term.
 import type { Coordinator } from '../cluster/coordinator.ts';
+import type { OwnershipRecord } from '../cluster/record.ts';
 import type { Clock } from '../common/clock.ts';
 import type { PeerTransport } from '../common/peer.ts';
 import { compareTerms, parseTerm } from '../common/term.ts';
@@ -12,7 +13,7 @@ import { isPullPhase } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { METHODS, readDescription } from './peer-messages.ts';
 import type { DatasetRunner } from './runner.ts';
-import { HOLD_TAG, isOurs } from './snapshot-names.ts';
+import { HOLD_TAG, isOurs, isShared } from './snapshot-names.ts';
 import type { CopyState } from './state.ts';
 
 export interface JanitorDeps {
@@ -29,6 +30,8 @@ export interface JanitorDeps {
   readonly priorCopyMs: () => number;
   /** This node should have it: a stale copy is worth keeping. */
   readonly isHome: (dataset: string) => boolean;
+  /** Who should have a copy beside its owner. */
+  readonly replicas: (record: OwnershipRecord) => readonly string[];
 }
 
 export class Janitor {
@@ -91,7 +94,8 @@ export class Janitor {
   #isAbandoned(name: string): boolean {
     if (!name.startsWith(RECEIVING_PREFIX)) return false;
     for (const { state } of this.#deps.runners()) {
-      if (isPullPhase(state) && 'id' in state.phase && receivingName(state.phase.id) === name) return false;
+      const receives = isPullPhase(state) || state.phase.at === 'following';
+      if (receives && 'id' in state.phase && receivingName(state.phase.id) === name) return false;
     }
     return true;
   }
@@ -130,6 +134,10 @@ export class Janitor {
   #isOver(runner: DatasetRunner): boolean {
     const { clock, priorCopyMs, isHome } = this.#deps;
     const { copy } = runner.state;
+    if (this.#isReplica(runner)) {
+      this.#idleSinceMs.delete(runner.dataset);
+      return false;
+    }
     if (copy?.role === 'prior' && copy.priorSinceMs !== null)
       return clock.wallMs() - copy.priorSinceMs >= priorCopyMs();
     if (isHome(runner.dataset)) return false;
@@ -155,16 +163,39 @@ export class Janitor {
     const term = parseTerm(theirs.term ?? '');
     if (theirs.role !== 'owner' || theirs.promised || !term) return false;
     // A prior copy is below its successor; a received one was never above its source.
-    return compareTerms(term, copy.term) > 0 || copy.role === 'receiving';
+    if (compareTerms(term, copy.term) <= 0 && copy.role !== 'receiving') return false;
+    return this.#isCopied(runner.dataset, record);
+  }
+
+  #isReplica({ state: { copy, record } }: DatasetRunner): boolean {
+    const { self, replicas } = this.#deps;
+    if (!copy || record?.id !== copy.id || record.phase === 'deleted') return false;
+    return replicas(record).includes(self);
+  }
+
+  /** Each node that should have a copy has one: until then, one too many is none too many. */
+  async #isCopied(dataset: string, record: OwnershipRecord): Promise<boolean> {
+    const { peers, limits, replicas } = this.#deps;
+    for (const node of replicas(record)) {
+      const request = { dataset, id: record.id };
+      const answer = await peers.call(node, METHODS.describe, request, { timeoutMs: limits.peerCallMs });
+      const { role, snapshots } = readDescription(answer);
+      if (role === null || snapshots.length === 0) return false;
+    }
+    return true;
   }
 
   /** The base for moving back is kept as long as the copy it would meet there; then it only holds space. */
   async #dropSnapshots(runner: DatasetRunner): Promise<void> {
     const { driver, clock, priorCopyMs } = this.#deps;
     if (!isAtRest(runner.state)) return;
+    const { record } = runner.state;
+    const isAlone = record !== null && this.#deps.replicas(record).length === 0;
     const snapshots = await driver.snapshots(runner.dataset);
     for (const snapshot of snapshots) {
-      if (!isOurs(snapshot.name) || clock.wallMs() - snapshot.createdMs < priorCopyMs()) continue;
+      // Those that replicas share go by their own rule, as long as there are replicas.
+      if (!(isOurs(snapshot.name) || (isAlone && isShared(snapshot.name)))) continue;
+      if (clock.wallMs() - snapshot.createdMs < priorCopyMs()) continue;
       await runner.onDisk(async () => {
         if (!isAtRest(runner.state)) return;
         await driver.release(runner.dataset, snapshot.name, HOLD_TAG);

@@ -30,6 +30,8 @@ export interface OwnershipLimits {
   readonly catalogFreshMs: number;
   readonly pageRecords: number;
   readonly rebalanceMs: number;
+  /** Between two looks at which replicas are due. */
+  readonly replicasMs: number;
   readonly janitorMs: number;
   readonly usagePollMs: number;
   /** After a failed pull of one dataset. Doubles up to sixteen times. */
@@ -60,6 +62,7 @@ export const OWNERSHIP_LIMITS: OwnershipLimits = {
   catalogFreshMs: 5_000,
   pageRecords: 500,
   rebalanceMs: 1_000,
+  replicasMs: 1_000,
   janitorMs: 60_000,
   usagePollMs: 5_000,
   pullRetryMs: 1_000,

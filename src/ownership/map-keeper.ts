@@ -13,6 +13,7 @@ import type { Config } from '../config/types.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { liveRecords } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
+import { replicaNodes } from './replicas/replica-set.ts';
 
 export interface MapKeeperDeps {
   readonly coordinator: Coordinator;
@@ -39,6 +40,7 @@ export class MapKeeper {
   /** Of the map in use; '' without one. */
   #stamp = '';
   #states: ReadonlyMap<string, NodeState> = new Map();
+  #zones: ReadonlyMap<string, string> = new Map();
   #ring: Ring | null = null;
   #input: { readonly config: Config; readonly input: MapInput } | null = null;
   #highestEpoch = 0;
@@ -98,6 +100,14 @@ export class MapKeeper {
   /** Nodes in the order of the ring, the best few. */
   preference(dataset: string): readonly string[] {
     return this.#ring?.preference(dataset, PREFERENCE_SHOWN) ?? [];
+  }
+
+  /** Who should have a copy beside the owner (docs/REPLICAS.md); none without a map. */
+  replicas({ dataset, owner }: Pick<OwnershipRecord, 'dataset' | 'owner'>): readonly string[] {
+    const copies = this.#map?.settings.copies ?? 1;
+    if (!this.#ring || copies <= 1) return [];
+    const preference = this.#ring.preference(dataset, copies + 1);
+    return replicaNodes({ owner, copies, preference, zoneOf: (node) => this.#zones.get(node) ?? null });
   }
 
   isDraining(node: string): boolean {
@@ -186,6 +196,7 @@ export class MapKeeper {
     this.#map = map;
     this.#stamp = stampOf(map);
     this.#states = new Map(map.nodes.map(({ id, state }) => [id, state]));
+    this.#zones = new Map(map.nodes.map(({ id, zone }) => [id, zone]));
     this.#ring = createRing(map);
     this.#highestEpoch = Math.max(this.#highestEpoch, map.epoch);
   }

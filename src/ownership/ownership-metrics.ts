@@ -11,6 +11,9 @@ export function collectOwnershipMetrics(metrics: Metrics, read: () => OwnershipS
     metrics.catalogComplete.set(status.catalog.complete ? 1 : 0);
     metrics.datasetsOwned.reset();
     for (const copy of status.copies) metrics.datasetsOwned.inc({ role: copy.role });
+    const { replicas } = status;
+    for (const state of ['current', 'late', 'unknown'] as const) metrics.replicas.set({ state }, replicas[state]);
+    metrics.replicaLag.set(replicas.lagMs / 1000);
     metrics.datasetsAwayFromHome.set(status.away);
     metrics.movesInFlight.set(status.moves.length);
     metrics.syncRate.set(status.moves.reduce((sum, move) => sum + move.bytesPerSecond, 0));

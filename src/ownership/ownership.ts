@@ -14,11 +14,11 @@ import type { Config } from '../config/types.ts';
 import { createStore, openStore } from '../store/store.ts';
 import type { SnapshotDesk, StorageDesk } from './access.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
-import { closeInTime, isForgettable } from './closing.ts';
+import { closeInTime } from './closing.ts';
 import { LocalAccess } from './dataset-access.ts';
 import { DiskAcceptance } from './disk-acceptance.ts';
 import { FenceBook } from './fence-book.ts';
-import { isPullPhase, isQuiet } from './gate-state.ts';
+import { isPullPhase } from './gate-state.ts';
 import { handoffMethods } from './handoff-server.ts';
 import { Janitor } from './janitor.ts';
 import { NodeLease } from './lease.ts';
@@ -34,8 +34,11 @@ import { poke } from './poke.ts';
 import { Puller } from './pull.ts';
 import { planRound } from './pull-round.ts';
 import { PullMemory } from './rebalance.ts';
+import { Replicas } from './replicas/replicas.ts';
+import { Succession } from './replicas/succession.ts';
 import { publishTombstones, report } from './report.ts';
-import { DatasetRunner, type RunnerDeps, readCopy } from './runner.ts';
+import type { DatasetRunner, RunnerDeps } from './runner.ts';
+import { Runners } from './runners.ts';
 import { createSnapshotDesk } from './snapshot-desk.ts';
 import { SnapshotSchedule } from './snapshot-schedule.ts';
 import { SnapshotShelf } from './snapshot-shelf.ts';
@@ -85,10 +88,11 @@ class OwnershipNode implements Ownership {
   readonly #shelf: SnapshotShelf;
   readonly #schedule: SnapshotSchedule;
   readonly #janitor: Janitor;
+  readonly #replicas: Replicas;
   readonly #memory: PullMemory;
   readonly #placement: Placement;
   readonly #runnerDeps: RunnerDeps;
-  readonly #runners = new Map<string, DatasetRunner>();
+  readonly #runners: Runners;
   readonly #loops: Loops;
   readonly #instance: string;
   readonly #startedMs: number;
@@ -103,8 +107,10 @@ class OwnershipNode implements Ownership {
     const limits: OwnershipLimits = { ...OWNERSHIP_LIMITS, ...deps.limits };
     const { timers = SYSTEM_TIMERS, entropy = SYSTEM_ENTROPY } = deps;
     const salt = () => entropy.hex(6);
-    const runners = () => this.#runners.values();
-    const find = (dataset: string) => this.#runners.get(dataset);
+    this.#runners = new Runners(() => this.#runnerDeps);
+    const runners = () => this.#runners;
+    const find = (dataset: string) => this.#runners.find(dataset);
+    const runner = (dataset: string) => this.#runners.get(dataset);
     this.#deps = deps;
     this.#limits = limits;
     this.#disk = disk;
@@ -146,6 +152,7 @@ class OwnershipNode implements Ownership {
       bucket: this.#bucket,
       salt,
       onBytes: (bytes) => metrics?.syncBytes.inc({ direction: 'received' }, bytes),
+      onFollowed: ({ dataset, id }, guid, asOfMs) => this.#replicas.follower.followed(dataset, id, guid, asOfMs),
     });
     const stores = deps.stores ?? { create: createStore, open: openStore };
     this.#shelf = new SnapshotShelf({ ...common, stores });
@@ -166,9 +173,12 @@ class OwnershipNode implements Ownership {
     });
     this.#memory = new PullMemory(limits.pullRetryMs);
     this.#placement = new Placement({ self, catalog, map: this.#map });
+    const here = { find, runner, runners, salt, config, map: this.#map, placement: this.#placement };
+    this.#replicas = new Replicas({ ...common, ...here });
     this.#janitor = new Janitor({
       ...common,
       runners,
+      replicas: (record) => this.#map.replicas(record),
       clearShelf: () => this.#shelf.round(find),
       isHome: (dataset) => this.home(dataset) === self,
     });
@@ -195,7 +205,7 @@ class OwnershipNode implements Ownership {
       storage: this.#storage,
       shelf: this.#shelf,
       find,
-      runner: (dataset) => this.#runner(dataset),
+      runner,
       isStopping,
       mayServe: () => !this.#lease.state().taken,
       holdsLease: () => this.#lease.isHeld(),
@@ -209,7 +219,7 @@ class OwnershipNode implements Ownership {
     this.snapshots = createSnapshotDesk({ ...common, access: this.access, shelf: this.#shelf, find });
     this.methods = handoffMethods({
       driver,
-      runner: (dataset) => this.#runner(dataset),
+      runner,
       salt,
       notOwner: (dataset) => this.access.notOwner(dataset),
       withheld: () => this.#lease.withheld(),
@@ -217,19 +227,20 @@ class OwnershipNode implements Ownership {
       witness: (request) => answerWitness(catalog, request),
       onPoke: (dataset) => this.#touch(dataset),
       onSent: (bytes) => metrics?.syncBytes.inc({ direction: 'sent' }, bytes),
+      replicas: this.#replicas,
     });
-    for (const { dataset, copy } of found.copies) {
-      this.#runners.set(dataset, new DatasetRunner(this.#runnerDeps, dataset, copy));
-    }
+    for (const { dataset, copy } of found.copies) this.#runners.add(dataset, copy);
     const { confirm } = this.#runnerDeps;
-    this.takeover = new Takeover({ self, coordinator, confirm, find });
+    const currentMs = (dataset: string, id: string) => this.#replicas.follower.stateOf(dataset, id).asOfMs;
+    const succession = new Succession({ ...common, confirm, find, currentMs });
+    this.takeover = new Takeover({ ...common, confirm, find, succession });
     this.disk = new DiskAcceptance({
       ...common,
       disk: this.#nodeDisk,
       lease: this.#lease,
       members: () => this.#members(),
       runners,
-      rebuild: (dataset) => this.#rebuild(dataset),
+      rebuild: (dataset) => this.#runners.rebuild(dataset),
       onLifted: () => this.#loops.soon('catalog'),
     });
     if (metrics) collectOwnershipMetrics(metrics, () => this.status());
@@ -251,19 +262,20 @@ class OwnershipNode implements Ownership {
       }),
     ];
     const { leaseMs } = this.#config.cluster;
-    const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs, snapshotPollMs } = this.#limits;
+    const { catalogPollMs, tickMs, rebalanceMs, janitorMs, usagePollMs, snapshotPollMs, replicasMs } = this.#limits;
     await this.#nodeDisk.begin(this.#instance);
     await this.#lease.renew();
     this.#loops.add('lease', Math.max(50, leaseMs / 3), () => this.#lease.renew());
     this.#loops.add('catalog', catalogPollMs, () => this.#follow());
     this.#loops.add('map', catalogPollMs * 5, () => this.#map.sync());
-    this.#loops.add('tick', tickMs, async () => this.#tick());
+    this.#loops.add('tick', tickMs, async () => this.#runners.tick());
     this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
+    this.#loops.add('replicas', replicasMs, async () => (this.#lease.withheld() ? undefined : this.#replicas.round()));
     this.#loops.add('janitor', janitorMs, async () => (this.#lease.withheld() ? undefined : this.#janitor.round()));
     this.#loops.add('snapshots', snapshotPollMs, async () =>
       this.#lease.withheld() ? undefined : this.#schedule.round(),
     );
-    this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners.values()));
+    this.#loops.add('usage', usagePollMs, () => pollStorage(this.#storage, this.#runners));
     await this.#loops.runOnce('catalog');
     await this.#loops.runOnce('map');
     await this.#hearWitnesses();
@@ -278,7 +290,7 @@ class OwnershipNode implements Ownership {
     if (this.#available && this.#catalog.catalog.complete) return;
     const { self, transport: peers, logger } = this.#deps;
     const members = () => this.#members();
-    await askWitnesses({ self, peers, logger, catalog: this.#catalog, members, runners: () => this.#runners.values() });
+    await askWitnesses({ self, peers, logger, catalog: this.#catalog, members, runners: () => this.#runners });
   }
 
   #members(): readonly string[] {
@@ -304,16 +316,9 @@ class OwnershipNode implements Ownership {
     // What stands here is not what there is: the others wait for the disk that holds it, or for an operator's word.
     if (this.#lease.withheld()) return;
     if (!catalog.reported) {
-      await report({ coordinator, catalog: this.#catalog, logger, runners: () => this.#runners.values() });
+      await report({ coordinator, catalog: this.#catalog, logger, runners: () => this.#runners });
       await this.#catalog.sync();
     } else await publishTombstones({ coordinator, catalog: this.#catalog });
-  }
-
-  #tick(): void {
-    for (const [dataset, runner] of this.#runners) {
-      if (!isQuiet(runner.state)) runner.dispatch({ on: 'tick' });
-      else if (isForgettable(runner)) this.#runners.delete(dataset);
-    }
   }
 
   #rebalance(): void {
@@ -327,50 +332,36 @@ class OwnershipNode implements Ownership {
       placement: this.#placement,
       map: this.#map,
       memory: this.#memory,
-      runners: this.#runners.values(),
+      runners: this.#runners,
     });
-    for (const dataset of plan.cancel) this.#runner(dataset).dispatch({ on: 'cancel-pull' });
-    for (const dataset of plan.start) this.#runner(dataset).dispatch({ on: 'pull' });
+    for (const dataset of plan.cancel) this.#runners.get(dataset).dispatch({ on: 'cancel-pull' });
+    for (const dataset of plan.start) this.#runners.get(dataset).dispatch({ on: 'pull' });
     this.#deps.metrics?.movesInFlight.set(plan.running);
   }
 
   async round(): Promise<void> {
-    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'snapshots', 'janitor']) {
+    for (const name of ['lease', 'usage', 'catalog', 'map', 'tick', 'rebalance', 'replicas', 'snapshots', 'janitor']) {
       await this.#loops.runOnce(name);
-      for (const runner of this.#runners.values()) while (runner.busy) await runner.changed(this.#limits.tickMs);
+      for (const runner of this.#runners) while (runner.busy) await runner.changed(this.#limits.tickMs);
     }
-  }
-
-  #runner(dataset: string): DatasetRunner {
-    const known = this.#runners.get(dataset);
-    if (known) return known;
-    const runner = new DatasetRunner(this.#runnerDeps, dataset, null);
-    this.#runners.set(dataset, runner);
-    return runner;
-  }
-
-  async #rebuild(dataset: string): Promise<DatasetRunner> {
-    await this.#runners.get(dataset)?.end();
-    const runner = new DatasetRunner(this.#runnerDeps, dataset, await readCopy(this.#deps.driver, dataset));
-    this.#runners.set(dataset, runner);
-    return runner;
   }
 
   /** It may have served until now: whoever is inside hears of it, and no commit goes through any more. */
   #diskRefused(): void {
     const error = this.#lease.withheld();
-    for (const runner of this.#runners.values()) if (error) runner.gate.abortAll(error);
+    for (const runner of this.#runners) if (error) runner.gate.abortAll(error);
   }
 
   #hinted(hint: Hint): void {
-    const isOurs = (dataset: string) => this.#runners.has(dataset) || this.home(dataset) === this.#deps.self;
+    const isOurs = (dataset: string) =>
+      this.#runners.find(dataset) !== undefined || this.home(dataset) === this.#deps.self;
     if (hint.kind === 'map') this.#loops.soon('map', mapReadWithinMs(this.#members().length));
     if (hint.kind === 'record' && isOurs(hint.dataset)) this.#loops.soon('catalog', HINT_MS);
   }
 
   #catalogChanged(datasets: readonly string[] | null): void {
     this.#placement.recordsChanged(datasets);
-    for (const dataset of datasets ?? this.#runners.keys()) this.#runners.get(dataset)?.catalogChanged();
+    for (const dataset of datasets ?? this.#runners.datasets()) this.#runners.find(dataset)?.catalogChanged();
     this.#loops.soon('tick');
   }
 
@@ -382,6 +373,7 @@ class OwnershipNode implements Ownership {
 
   #runnerChanged(runner: DatasetRunner, before: CopyState): void {
     const { state, dataset } = runner;
+    this.#runners.changed(runner);
     if (isPullPhase(before) && !isPullPhase(state)) {
       const succeeded = state.copy?.role === 'owner';
       this.#puller.showPhase(dataset, null);
@@ -393,7 +385,7 @@ class OwnershipNode implements Ownership {
     if (!before.openTerm && state.openTerm) {
       runner.lastUsedMs = this.#deps.clock.monotonicMs();
       const { openStoresMax } = this.#limits;
-      for (const idle of planEvictions(this.#runners.values(), runner, openStoresMax)) idle.dispatch({ on: 'close' });
+      for (const idle of planEvictions(this.#runners, runner, openStoresMax)) idle.dispatch({ on: 'close' });
     }
   }
 
@@ -405,7 +397,7 @@ class OwnershipNode implements Ownership {
 
   #nodeInfo(): NodeInfo {
     const { release, formats = {} } = this.#deps;
-    const load = nodeLoad(this.#runners.values(), this.#puller, this.#storage);
+    const load = nodeLoad(this.#runners, this.#puller, this.#storage, this.#replicas);
     return { release, formats, startedMs: this.#startedMs, ...load };
   }
 
@@ -453,7 +445,8 @@ class OwnershipNode implements Ownership {
       puller: this.#puller,
       found: this.#found,
       storage: this.#storage,
-      runners: this.#runners.values(),
+      runners: this.#runners,
+      replicas: this.#replicas,
     });
   }
 
@@ -462,7 +455,8 @@ class OwnershipNode implements Ownership {
       driver: this.#deps.driver,
       catalog: this.#catalog,
       map: this.#map,
-      runner: this.#runners.get(dataset) ?? null,
+      runner: this.#runners.find(dataset) ?? null,
+      replicas: this.#replicas,
     });
   }
 
@@ -475,13 +469,13 @@ class OwnershipNode implements Ownership {
     const { logger } = this.#deps;
     this.#stopping = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    if (this.#lease.withheld()) await Promise.all([...this.#runners.values()].map((runner) => runner.end()));
-    for (const runner of this.#runners.values()) runner.dispatch({ on: 'cancel-pull' });
-    await Promise.all([...this.#runners.values()].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
+    if (this.#lease.withheld()) await Promise.all([...this.#runners].map((runner) => runner.end()));
+    for (const runner of this.#runners) runner.dispatch({ on: 'cancel-pull' });
+    await Promise.all([...this.#runners].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
     await this.#loops.stop();
     await this.#shelf.stop();
     await this.#lease.stop();
-    for (const runner of this.#runners.values()) runner.kill();
+    for (const runner of this.#runners) runner.kill();
     await this.#disk.close();
     logger.info('ownership stopped');
   }
@@ -489,11 +483,11 @@ class OwnershipNode implements Ownership {
   async kill(): Promise<void> {
     this.#stopping = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const runner of this.#runners.values()) runner.kill();
+    for (const runner of this.#runners) runner.kill();
     await this.#loops.stop();
     this.#lease.abandon();
     // LMDB files of a process that lives on have to be let go of, or nobody could open them again.
-    await Promise.all([...this.#runners.values()].map((runner) => runner.letGo()));
+    await Promise.all([...this.#runners].map((runner) => runner.letGo()));
     await this.#shelf.stop();
     await this.#disk.close();
   }

@@ -13,6 +13,7 @@ export const METHODS = {
   released: 'ownership.released',
   refused: 'ownership.refused',
   poke: 'ownership.poke',
+  current: 'ownership.current',
   witness: 'ownership.witness',
 } as const;
 
@@ -120,6 +121,30 @@ export function readDescription(value: unknown): CopyDescription {
       return { name: snapshot.text('name'), guid: snapshot.text('guid'), kept: snapshot.flag('kept') };
     }),
   };
+}
+
+/** A replica asks whether it is as new as its owner: `guid` is of the newest shared snapshot it has. */
+export interface Asked {
+  readonly dataset: string;
+  readonly id: string;
+  readonly guid: string;
+}
+
+/** Datasets in one question. */
+export const ASKED_MAX = 1_000;
+
+export function readAsked(value: unknown): Asked[] {
+  const items = new Fields(value, METHODS.current).list('datasets');
+  if (items.length > ASKED_MAX) throw refuse(METHODS.current, 'datasets');
+  return items.map((item) => {
+    const fields = new Fields(item, METHODS.current);
+    return { dataset: fields.dataset(), id: fields.id(), guid: fields.text('guid') };
+  });
+}
+
+export function readBehind(value: unknown): string[] {
+  const names = new Fields(value, METHODS.current).list('behind');
+  return names.filter((name): name is string => typeof name === 'string');
 }
 
 export function failureOf(error: unknown): { code: ZringError['code']; message: string; details?: unknown } {

@@ -1,5 +1,6 @@
-// Which datasets should live here and live elsewhere: the candidates for a pull, kept as records and map change, so that a
-// round costs what has changed and not a hundred thousand records. Owns that set; what is done about it is rebalance.ts.
+// Which datasets should live here and live elsewhere: the candidates for a pull; and of which this node should have a
+// replica. Kept as records and map change, so that a round costs what has changed and not a hundred thousand records. Owns
+// these sets; what is done about it is rebalance.ts.
 //
 // It may lag behind: after a map change every record is looked at anew, some in each round. So it only ever proposes; who
 // takes a candidate asks for its home again.
@@ -13,12 +14,13 @@ const LOOKS_PER_ROUND = 10_000;
 export interface PlacementDeps {
   readonly self: string;
   readonly catalog: Pick<CatalogKeeper, 'catalog'>;
-  readonly map: Pick<MapKeeper, 'home'>;
+  readonly map: Pick<MapKeeper, 'home' | 'replicas'>;
 }
 
 export class Placement {
   readonly #deps: PlacementDeps;
   readonly #away = new Set<string>();
+  readonly #replicas = new Set<string>();
   readonly #changed = new Set<string>();
   /** What is left of a look at everything. */
   #rest: Iterator<string> | null = null;
@@ -60,8 +62,24 @@ export class Placement {
     }
   }
 
+  /** Live records of datasets of which this node should have a replica, as far as it was looked at. */
+  *replicas(): Iterable<OwnershipRecord> {
+    const { entries } = this.#deps.catalog.catalog;
+    for (const dataset of this.#replicas) {
+      const record = entries.get(dataset)?.record;
+      if (record && this.isReplica(record)) yield record;
+    }
+  }
+
+  isReplica(record: OwnershipRecord): boolean {
+    const { self, map } = this.#deps;
+    return record.phase !== 'deleted' && map.replicas(record).includes(self);
+  }
+
   #look(dataset: string): void {
     const record = this.#deps.catalog.catalog.entries.get(dataset)?.record;
+    if (record && this.isReplica(record)) this.#replicas.add(dataset);
+    else this.#replicas.delete(dataset);
     if (record && this.#isAway(record)) this.#away.add(dataset);
     else this.#away.delete(dataset);
   }

@@ -59,10 +59,10 @@ export function stepPull(state: CopyState, event: Event, limits: MachineLimits):
 }
 
 /** Nothing of these is at work on the disk, so what a cancelled pull left there is what stands there. */
-const OFF_DISK: readonly Phase['at'][] = ['idle', 'checking', 'claiming', 'copying'];
+const OFF_DISK: readonly Phase['at'][] = ['idle', 'checking', 'claiming', 'copying', 'following'];
 
 /** A pull that was cancelled still brings the copy it left. */
-function staleCompletion(state: CopyState, event: Event): Step {
+export function staleCompletion(state: CopyState, event: Event): Step {
   if ((event.on === 'pulled' || event.on === 'pull-failed') && OFF_DISK.includes(state.phase.at)) {
     return stay({ ...state, copy: event.copy });
   }
@@ -70,7 +70,7 @@ function staleCompletion(state: CopyState, event: Event): Step {
 }
 
 /** May the record's dataset be pulled onto what stands here? */
-function pullable(state: CopyState): OwnershipRecord | null {
+export function pullable(state: CopyState): OwnershipRecord | null {
   const { record, copy, self } = state;
   if (!record || record.phase === 'deleted' || record.owner === self) return null;
   if (copy && copy.role !== 'receiving' && copy.role !== 'prior') return null;
@@ -78,6 +78,11 @@ function pullable(state: CopyState): OwnershipRecord | null {
 }
 
 function pull(state: CopyState): Step {
+  if (state.phase.at === 'following') {
+    // What it has received by then is what the pull begins with.
+    const { state: next, effects } = pull({ ...state, phase: IDLE });
+    return stay(next, { do: 'cancel-pull', run: state.phase.run }, ...effects);
+  }
   if (state.phase.at !== 'idle') return stay(state);
   if (state.copy?.role === 'prepared') return tickPrepared(state);
   const record = pullable(state);
@@ -385,6 +390,7 @@ function cancel(state: CopyState): Step {
   const { phase, copy } = state;
   // Claimed by a process before this one.
   if (phase.at === 'idle' && (!copy || copy.role === 'receiving' || copy.role === 'prior')) return unclaim(state, []);
+  if (phase.at === 'following') return unclaim({ ...state, phase: IDLE }, [{ do: 'cancel-pull', run: phase.run }]);
   if (phase.at !== 'copying' && !(phase.at === 'asking' && phase.waiting)) return stay(state);
   const effects: Effect[] = phase.at === 'copying' ? [{ do: 'cancel-pull', run: phase.run }] : [];
   return unclaim({ ...state, phase: IDLE }, effects);

@@ -16,7 +16,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { copyProperties, parseCopy, receivingName, setAsideName } from './copy-properties.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { type CopyDescription, Fields, METHODS, readDescription, type SnapshotRef } from './peer-messages.ts';
-import { between, HOLD_TAG, isOurs, KEEP_TAG } from './snapshot-names.ts';
+import { between, HOLD_TAG, isOurs, isShared, KEEP_TAG } from './snapshot-names.ts';
 import type { Copy, HandoffSource } from './state.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -32,6 +32,8 @@ export interface PullerDeps {
   readonly bucket: TokenBucket;
   readonly salt: () => string;
   readonly onBytes?: (bytes: number) => void;
+  /** A replica has this snapshot of its owner, which was as new as the owner at `asOfMs` (wall clock here). */
+  readonly onFollowed?: (job: PullJob, guid: string, asOfMs: number) => void;
 }
 
 export interface PullJob {
@@ -51,14 +53,25 @@ interface Progress {
 export class Puller {
   readonly #deps: PullerDeps;
   readonly #progress = new Map<string, Progress>();
+  /** Of replicas: no move, and nothing that ends in one. */
+  readonly #following = new Map<string, Progress>();
 
   constructor(deps: PullerDeps) {
     this.#deps = deps;
   }
 
   moves(): MoveInfo[] {
+    return this.#shown(this.#progress);
+  }
+
+  /** What replicas receive right now. */
+  following(): MoveInfo[] {
+    return this.#shown(this.#following);
+  }
+
+  #shown(progress: ReadonlyMap<string, Progress>): MoveInfo[] {
     const now = this.#deps.clock.monotonicMs();
-    return [...this.#progress].map(([dataset, { from, phase, bytes, sinceMs }]) => {
+    return [...progress].map(([dataset, { from, phase, bytes, sinceMs }]) => {
       const seconds = Math.max(0.001, (now - sinceMs) / 1000);
       return { dataset, from, to: this.#deps.self, phase, bytes, bytesPerSecond: Math.round(bytes / seconds) };
     });
@@ -96,6 +109,33 @@ export class Puller {
       base = await this.#catchUp(job, target, base, description, progress);
       if (progress.bytes - before <= limits.smallRoundBytes) return;
     }
+  }
+
+  /** For a replica: once, up to the snapshot that all copies share. */
+  async follow(job: PullJob): Promise<void> {
+    const { limits, peers, clock, onFollowed } = this.#deps;
+    const asOfMs = clock.wallMs();
+    const answer = await peers.call(
+      job.source,
+      METHODS.snapshot,
+      { dataset: job.dataset, id: job.id, takesAll: true, shared: true },
+      { timeoutMs: limits.drainCallMs, signal: job.signal },
+    );
+    const fields = new Fields(answer, METHODS.snapshot);
+    const target = { name: fields.text('name'), guid: fields.text('guid') };
+    const description = await this.#describe(job);
+    const progress: Progress = { from: job.source, phase: 'copying', bytes: 0, sinceMs: clock.monotonicMs() };
+    this.#following.set(job.dataset, progress);
+    try {
+      const base = await this.#findBase(job, description);
+      if (base?.guid !== target.guid) await this.#catchUp(job, target, base, description, progress);
+      else await this.#alignKept(job, description);
+      await this.#alignShared(job, description);
+      await this.#becomeReplica(job);
+    } finally {
+      this.#following.delete(job.dataset);
+    }
+    onFollowed?.(job, target.guid, asOfMs);
   }
 
   /** Up to the promised snapshot; its GUID is the proof that this copy holds everything (I2). */
@@ -150,6 +190,33 @@ export class Puller {
     }
   }
 
+  /** A former owner's copy that has followed is a received one from then on: its own end of the story is at the owner. */
+  async #becomeReplica({ dataset }: PullJob): Promise<void> {
+    const { driver, cluster } = this.#deps;
+    const info = await driver.get(dataset);
+    const copy = info && parseCopy(info)?.copy;
+    if (copy?.role !== 'prior') return;
+    await driver.setProperties(
+      dataset,
+      copyProperties(dataset, cluster, { ...copy, role: 'receiving', priorSinceMs: null }),
+    );
+  }
+
+  /** Of the shared ones, those stay that the owner keeps: the newest common one is what the next owner sends from. */
+  async #alignShared({ dataset }: PullJob, { snapshots }: CopyDescription): Promise<void> {
+    const { driver, logger } = this.#deps;
+    const theirs = new Set(snapshots.map(({ guid }) => guid));
+    try {
+      for (const { name, guid } of (await driver.snapshots(dataset)).slice(0, -1)) {
+        if (!isShared(name) || theirs.has(guid)) continue;
+        await driver.release(dataset, name, HOLD_TAG);
+        await driver.destroySnapshot(dataset, name);
+      }
+    } catch (error) {
+      logger.debug({ err: error, dataset }, 'a shared snapshot is not destroyed here yet');
+    }
+  }
+
   /** A name that means another snapshot here could not be received. Errors: DATASET_DIVERGED, once the copy is set aside. */
   async #requireNames(job: PullJob, coming: readonly SnapshotRef[]): Promise<void> {
     const { dataset } = job;
@@ -183,7 +250,8 @@ export class Puller {
   }
 
   /**
-   * The newest snapshot here, if the owner has it too. Anything else that stands under the name is moved away first: what
+   * The newest snapshot here that the owner has too: a received copy goes back to it, for it has nothing of its own; of a
+   * prior one, only the newest may be the base. Anything else that stands under the name is moved away first: what
    * was only ever received may be destroyed (its owner is alive and has it all), and so may a prior copy whose time is over,
    * as the janitor would; everything else is kept aside.
    */
@@ -198,12 +266,23 @@ export class Puller {
     if (copy.role !== 'receiving' && copy.role !== 'prior') {
       throw new ZringError('DATASET_BUSY', `the copy of ${job.dataset} here is ${copy.role}`, { subject: job.dataset });
     }
-    const newest = (await driver.snapshots(job.dataset)).at(-1);
-    const common = copy.id === job.id && newest && description.snapshots.some((theirs) => theirs.guid === newest.guid);
-    if (common) return newest;
+    const here = await driver.snapshots(job.dataset);
+    const theirs = new Set(copy.id === job.id ? description.snapshots.map(({ guid }) => guid) : []);
+    const common = here.findLast(({ guid }) => theirs.has(guid));
+    if (common && common === here.at(-1)) return common;
+    if (common && copy.role === 'receiving') return this.#goBack(job, common);
     const how = copy.id === job.id && this.#isSpent(copy, description) ? 'deleted' : 'deposed';
     await this.#setAside(job, copy, how, 'it has nothing in common with the owner');
     return null;
+  }
+
+  /** Its owner went back, or destroyed what came after: this copy follows. */
+  async #goBack({ dataset }: PullJob, common: SnapshotInfo): Promise<SnapshotRef> {
+    const { driver, logger } = this.#deps;
+    logger.info({ dataset, snapshot: common.name }, 'the copy here goes back to what it has in common with the owner');
+    await driver.close(dataset);
+    await driver.rollback(dataset, common.name);
+    return common;
   }
 
   /** The next attempt begins with a full stream. */
@@ -310,7 +389,7 @@ export class Puller {
   /** One base is enough here; older ones only hold space. */
   async #keepOnly(dataset: string, kept: SnapshotInfo): Promise<void> {
     const { driver } = this.#deps;
-    if (isOurs(kept.name)) await driver.hold(dataset, kept.name, HOLD_TAG);
+    if (isOurs(kept.name) || isShared(kept.name)) await driver.hold(dataset, kept.name, HOLD_TAG);
     for (const snapshot of await driver.snapshots(dataset)) {
       if (snapshot.guid === kept.guid || !isOurs(snapshot.name)) continue;
       await driver.release(dataset, snapshot.name, HOLD_TAG);

@@ -21,10 +21,12 @@ import { type Gate as GateVerdict, gateOf, mayCommit } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { Fields, failureOf, METHODS, readPromise } from './peer-messages.ts';
 import type { Puller } from './pull.ts';
+import type { SharedMark } from './replicas/shared-snapshots.ts';
 import type { SnapshotShelf } from './snapshot-shelf.ts';
 import type { Answer, Copy, CopyState, Effect, Event, StepObserver } from './state.ts';
 import { StorePlace } from './store-place.ts';
 import { recover, step } from './transitions.ts';
+import { FROM_OUTSIDE, STILL_DONE } from './withheld.ts';
 
 /** How stores are made and opened; the real one is src/store/store.ts. */
 export interface StoreFactory {
@@ -82,12 +84,15 @@ export class DatasetRunner {
   #pull: { run: number; controller: AbortController } | null = null;
   #watchers: (() => void)[] = [];
   #inFlight = 0;
+  #closedAt: number | null = null;
   #stopped = false;
   lastUsedMs = 0;
   /** An operator is accepting this copy: its steps are carried out although the disk is withheld. */
   accepting = false;
   /** Of the open store. */
   storage: DatasetStorage | null = null;
+  /** What replicas have, as long as nothing is written. */
+  shared: SharedMark | null = null;
   readonly place: StorePlace;
 
   constructor(deps: RunnerDeps, dataset: string, copy: Copy | null) {
@@ -113,8 +118,15 @@ export class DatasetRunner {
   }
 
   set store(store: Store | null) {
+    // With somebody still inside, what is committed until the end is not known.
+    if (this.#store && !store) this.#closedAt = this.gate.inside > 0 ? Number.NaN : this.#store.stats().sequence;
     this.#store = store;
     if (store) this.#fenced = false;
+  }
+
+  /** Of the last commit, while open or when last closed here; null = never open here; NaN = not known. */
+  get sequence(): number | null {
+    return this.#store ? this.#store.stats().sequence : this.#closedAt;
   }
 
   get verdict(): GateVerdict {
@@ -207,11 +219,15 @@ export class DatasetRunner {
   /** Facts that live elsewhere on this node, as of now. */
   #refresh(state: CopyState, id: string | null): CopyState {
     const ids = [state.copy?.id, state.record?.id, id];
-    const buried = state.copy !== null && this.deps.catalog.isBuried(state.copy.id);
+    const buried = this.#isBuried(state);
     const stored = this.deps.fences.of(ids);
     const missing = Object.keys(stored).some((id) => !state.fences[id]);
     if (buried === state.buried && !missing) return state;
     return { ...state, buried, fences: missing ? { ...stored, ...state.fences } : state.fences };
+  }
+
+  #isBuried({ copy }: CopyState): boolean {
+    return copy !== null && this.deps.catalog.isBuried(copy.id);
   }
 
   /** The catalog heard something about this dataset. */
@@ -219,13 +235,7 @@ export class DatasetRunner {
     const entry = this.deps.catalog.entry(this.dataset);
     const { record, tag, behind } = this.#state;
     if (!entry || (entry.record === record && entry.tag === tag && entry.behind === behind)) return;
-    this.dispatch({
-      on: 'record',
-      record: entry.record,
-      tag: entry.tag,
-      behind: entry.behind,
-      buried: this.#state.buried,
-    });
+    this.dispatch({ on: 'record', ...entry, buried: this.#isBuried(this.#state) });
   }
 
   /** Sends an event that carries a request and waits for the machine's answer. */
@@ -344,6 +354,7 @@ export class DatasetRunner {
         return this.#askRefuse(effect.to, effect.id, effect.n);
       case 'pull':
       case 'pull-final':
+      case 'follow':
         return this.onDisk(() => this.#runPull(effect));
       default:
         return this.onDisk(() => runDiskEffect(this, effect));
@@ -430,19 +441,21 @@ export class DatasetRunner {
     }
   }
 
-  async #runPull(effect: Effect & { do: 'pull' | 'pull-final' }): Promise<Event> {
+  async #runPull(effect: Effect & { do: 'pull' | 'pull-final' | 'follow' }): Promise<Event> {
     const controller = new AbortController();
     const { run, id } = effect;
+    const { phase } = this.#state;
     // Cancelled while it waited for the disk.
-    const wanted = this.#state.phase.at === 'copying' || this.#state.phase.at === 'finishing';
+    const wanted = 'run' in phase && phase.run === run;
     if (!wanted || this.#stopped) controller.abort();
     this.#pull = { run, controller };
     const { puller, driver, logger } = this.deps;
     try {
-      const source = effect.do === 'pull' ? effect.source : effect.source.node;
+      const source = effect.do === 'pull-final' ? effect.source.node : effect.source;
       const job = { dataset: this.dataset, id, source, signal: controller.signal };
       controller.signal.throwIfAborted();
       if (effect.do === 'pull') await puller.pullRounds(job);
+      else if (effect.do === 'follow') await puller.follow(job);
       else await puller.pullFinal(job, effect.source);
       return { on: 'pulled', run, copy: await readCopy(driver, this.dataset) };
     } catch (error) {
@@ -461,30 +474,6 @@ export class DatasetRunner {
     }
   }
 }
-
-/** What nobody may set going on a withheld disk; everything else ends what is under way. */
-const FROM_OUTSIDE: ReadonlySet<Event['on']> = new Set<Event['on']>([
-  'record',
-  'open',
-  'create',
-  'remove',
-  'drain',
-  'refuse-asked',
-  'told-released',
-  'told-refused',
-  'contact',
-  'pull',
-  'retire',
-  'tick',
-]);
-
-const STILL_DONE: ReadonlySet<Effect['do']> = new Set<Effect['do']>([
-  'answer',
-  'note',
-  'close-store',
-  'fence',
-  'cancel-pull',
-]);
 
 export async function readCopy(driver: DatasetDriver, dataset: string): Promise<Copy | null> {
   const info = await driver.get(dataset);

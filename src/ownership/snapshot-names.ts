@@ -7,6 +7,7 @@ import { isSnapshotName, SNAPSHOT_NAME_BYTES_MAX } from '../dataset/names.ts';
 const RESERVED = 'zring-';
 const STEP = 'zring-step-';
 const FINAL = 'zring-final-';
+const SHARED = 'zring-copy-';
 /** On snapshots that a move, or moving back, still needs. */
 export const HOLD_TAG = 'zring';
 /** On the bucket's snapshots that we have made: nobody but us destroys one. */
@@ -19,6 +20,16 @@ export function stepName(puller: string, salt: string): string {
 
 export function finalName(term: Term, salt: string): string {
   return `${FINAL}${term.n}-${salt}`;
+}
+
+/** In order of time by name, too. */
+export function sharedName(wallMs: number, salt: string): string {
+  return `${SHARED}${new Date(wallMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}-${salt}`;
+}
+
+/** One that all copies of a dataset have in common (docs/REPLICAS.md). */
+export function isShared(name: string): boolean {
+  return name.startsWith(SHARED);
 }
 
 /** Not one of the bucket's own. */
@@ -47,7 +58,7 @@ export function requireOwnName(name: string): string {
 }
 
 /**
- * The bucket's own snapshots between a copy's newest (`base`; null = it has none) and what it is to receive next: each is
+ * The bucket's own snapshots, and those that its copies share, between a copy's newest (`base`; null = it has none) and what it is to receive next: each is
  * received before what was taken after it. GUIDs; `theirs`: all of the owner, oldest first.
  */
 export function between<Snapshot extends { readonly name: string; readonly guid: string }>(
@@ -59,5 +70,5 @@ export function between<Snapshot extends { readonly name: string; readonly guid:
   const to = theirs.findIndex(({ guid }) => guid === target);
   // Without either end nothing is known of what lies between.
   if (to < 0 || (base !== null && from === 0)) return [];
-  return theirs.slice(from, to).filter(({ name }) => !isReserved(name));
+  return theirs.slice(from, to).filter(({ name }) => !isReserved(name) || isShared(name));
 }

@@ -112,6 +112,11 @@ export type Phase =
   | { readonly at: 'burying'; readonly request: string | null; readonly waiting: boolean }
   | { readonly at: 'unmarking'; readonly request: string | null; readonly failure: Failure }
   | { readonly at: 'entombing'; readonly request: string | null; readonly record: OwnershipRecord }
+  // a replica (docs/REPLICAS.md)
+  | { readonly at: 'following'; readonly run: number; readonly source: string; readonly id: string }
+  /** By an operator's word that the owner is lost: the record first, then the copy. */
+  | { readonly at: 'seizing'; readonly id: string; readonly owner: string }
+  | { readonly at: 'seized' }
   // pulling
   | { readonly at: 'claiming'; readonly run: number }
   | {
@@ -215,11 +220,15 @@ export type Event =
   | { readonly on: 'contact'; readonly from: string }
   | { readonly on: 'pull' }
   | { readonly on: 'cancel-pull' }
+  /** This node keeps a replica: bring it up to the owner. */
+  | { readonly on: 'follow' }
   | { readonly on: 'retire'; readonly id: string }
   /** An operator takes this copy as it is, though the disk it stands on has gone back. */
   | { readonly on: 'accept-disk' }
   /** An operator's word that the node of the promise is lost for good. */
   | { readonly on: 'take-back'; readonly id: string }
+  /** An operator's word that the owner, and what it has beyond this copy, is lost for good. */
+  | { readonly on: 'seize'; readonly id: string; readonly owner: string }
   | { readonly on: 'tick' }
   // completions
   | { readonly on: 'persisted'; readonly copy: Copy }
@@ -301,6 +310,8 @@ export type Effect =
   | { readonly do: 'remember'; readonly record: OwnershipRecord }
   /** Rounds until the rest is small. → pulled | pull-failed */
   | { readonly do: 'pull'; readonly run: number; readonly source: string; readonly id: string }
+  /** Once, up to the owner's newest shared snapshot. → pulled | pull-failed */
+  | { readonly do: 'follow'; readonly run: number; readonly source: string; readonly id: string }
   /** Up to this snapshot, GUID verified. → pulled | pull-failed */
   | { readonly do: 'pull-final'; readonly run: number; readonly source: HandoffSource; readonly id: string }
   | { readonly do: 'cancel-pull'; readonly run: number }

@@ -9,10 +9,19 @@ import type { LeaseState, NodeLease } from './lease.ts';
 import type { MapKeeper } from './map-keeper.ts';
 import type { Placement } from './placement.ts';
 import type { Puller } from './pull.ts';
+import type { ReplicaSight } from './replicas/replica-book.ts';
+import type { ReplicaHealth } from './replicas/replica-health.ts';
 import type { DatasetRunner } from './runner.ts';
 import type { Found } from './startup.ts';
 import type { Phase, Role } from './state.ts';
 import type { StorageWatch } from './storage-watch.ts';
+
+/** What is known of replicas, for views. */
+export interface ReplicaView {
+  sights(runner: DatasetRunner): readonly ReplicaSight[];
+  asOfMs(runner: DatasetRunner): number | null;
+  health(): ReplicaHealth;
+}
 
 export interface CopyStatus {
   readonly dataset: string;
@@ -28,6 +37,10 @@ export interface CopyStatus {
   /** Of its dataset on this storage: why it cannot be opened, or used as it is open. */
   readonly fault: string | null;
   readonly priorSinceMs: number | null;
+  /** Of an owner: the nodes that should have a copy too. */
+  readonly replicas: readonly ReplicaSight[];
+  /** Of a replica: it has everything that was acknowledged by then (wall clock); null = not known since this start. */
+  readonly asOfMs: number | null;
 }
 
 export interface OwnershipStatus {
@@ -46,6 +59,10 @@ export interface OwnershipStatus {
   /** Why this node's configuration is not the map. */
   readonly refusal: { readonly code: string; readonly message: string; readonly details: unknown } | null;
   readonly copies: readonly CopyStatus[];
+  /** Of what is owned here. */
+  readonly replicas: ReplicaHealth;
+  /** Of what others own: received right now. */
+  readonly following: readonly MoveInfo[];
   readonly deposed: readonly { readonly name: string; readonly dataset: string | null; readonly usedBytes: number }[];
   readonly moves: readonly MoveInfo[];
   readonly storesOpen: number;
@@ -69,7 +86,7 @@ export interface DatasetExplanation {
   }[];
 }
 
-export function copyStatus(runner: DatasetRunner): CopyStatus | null {
+export function copyStatus(runner: DatasetRunner, replicas: ReplicaView): CopyStatus | null {
   const { copy, phase, openTerm } = runner.state;
   if (!copy) return null;
   return {
@@ -84,6 +101,8 @@ export function copyStatus(runner: DatasetRunner): CopyStatus | null {
     promisedTo: copy.promise?.to ?? null,
     fault: runner.place.fault,
     priorSinceMs: copy.priorSinceMs,
+    replicas: copy.role === 'owner' ? replicas.sights(runner) : [],
+    asOfMs: copy.role === 'owner' ? null : replicas.asOfMs(runner),
   };
 }
 
@@ -92,11 +111,19 @@ export function nodeLoad(
   runners: Iterable<DatasetRunner>,
   puller: Puller,
   storage: StorageWatch,
-): Pick<NodeInfo, 'freeBytes' | 'totalBytes' | 'storage' | 'datasets' | 'moves'> {
+  replicas: ReplicaView,
+): Pick<NodeInfo, 'freeBytes' | 'totalBytes' | 'storage' | 'datasets' | 'moves' | 'replicas'> {
   let datasets = 0;
   for (const runner of runners) if (runner.state.copy?.role === 'owner') datasets++;
   const { freeBytes = 0, totalBytes = 0, health = 'ok' } = storage.usage ?? {};
-  return { freeBytes, totalBytes, storage: health, datasets, moves: puller.moves().slice(0, 8) };
+  return {
+    freeBytes,
+    totalBytes,
+    storage: health,
+    datasets,
+    moves: puller.moves().slice(0, 8),
+    replicas: replicas.health(),
+  };
 }
 
 export interface StatusSources {
@@ -112,13 +139,16 @@ export interface StatusSources {
   readonly found: Found;
   readonly storage: StorageWatch;
   readonly runners: Iterable<DatasetRunner>;
+  readonly replicas: ReplicaView;
 }
 
 export function ownershipStatus(from: StatusSources): OwnershipStatus {
   const { self, map, placement, storage } = from;
   const { catalog } = from.catalog;
   const { refusal } = map;
-  const copies = [...from.runners].map(copyStatus).filter((status) => status !== null);
+  const copies = [...from.runners]
+    .map((runner) => copyStatus(runner, from.replicas))
+    .filter((status) => status !== null);
   let records = 0;
   for (const { record } of catalog.entries.values()) if (record.phase !== 'deleted') records++;
   return {
@@ -138,6 +168,8 @@ export function ownershipStatus(from: StatusSources): OwnershipStatus {
     copies: copies.sort((a, b) => (a.dataset < b.dataset ? -1 : 1)),
     deposed: from.found.deposed,
     moves: from.puller.moves(),
+    replicas: from.replicas.health(),
+    following: from.puller.following(),
     storesOpen: copies.filter((copy) => copy.open).length,
     away: [...placement.away()].length,
     usage: storage.usage,
@@ -151,10 +183,11 @@ export async function explainDataset(
     readonly catalog: CatalogKeeper;
     readonly map: MapKeeper;
     readonly runner: DatasetRunner | null;
+    readonly replicas: ReplicaView;
   },
 ): Promise<DatasetExplanation> {
   const record = from.catalog.entry(dataset)?.record ?? null;
-  const here = from.runner && copyStatus(from.runner);
+  const here = from.runner && copyStatus(from.runner, from.replicas);
   const snapshots = here ? await from.driver.snapshots(dataset) : [];
   return {
     dataset,

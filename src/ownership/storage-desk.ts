@@ -49,7 +49,7 @@ export async function pollStorage(watch: StorageWatch, runners: Iterable<Dataset
  */
 export function followPulse(
   { pulse, driver }: Pick<OwnershipDeps, 'pulse' | 'driver'>,
-  runners: ReadonlyMap<string, DatasetRunner>,
+  runners: Iterable<DatasetRunner>,
   onAnswer: () => void,
 ): () => void {
   if (!pulse) return () => {};
@@ -58,7 +58,7 @@ export function followPulse(
     if (answer !== 'silent' && answer !== 'gone') return;
     const why = answer === 'gone' ? `was taken away: ${pulse.lost}` : 'does not answer';
     const reason = new ZringError('STORAGE_UNAVAILABLE', `storage ${driver.storage} ${why}`);
-    for (const runner of runners.values()) runner.gate.abortAll(reason);
+    for (const runner of runners) runner.gate.abortAll(reason);
   });
 }
 

@@ -5,7 +5,9 @@ import type { Coordinator } from '../cluster/coordinator.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
 import { ZringError } from '../common/errors.ts';
 import { compareTerms, formatTerm } from '../common/term.ts';
+import { isReplica, type Succession, type SuccessionReport } from './replicas/succession.ts';
 import type { DatasetRunner } from './runner.ts';
+import { whenIdle } from './runners.ts';
 import type { HandoffPromise } from './state.ts';
 
 /**
@@ -16,6 +18,7 @@ import type { HandoffPromise } from './state.ts';
 export type TakeoverLoss = 'none' | 'possible' | 'certain';
 
 export interface TakeoverReport {
+  readonly kind: 'promise';
   readonly dataset: string;
   /** Where the copy stands that would be served. */
   readonly node: string;
@@ -35,10 +38,8 @@ export interface TakeoverDeps {
   /** Errors: NODE_ID_TAKEN, DATASET_UNAVAILABLE: this process, or its disk, does not speak for the node. */
   readonly confirm: () => Promise<void>;
   readonly find: (dataset: string) => DatasetRunner | undefined;
+  readonly succession: Succession;
 }
-
-/** A step of the machine under way ends, or its storage does not answer. */
-const STEP_MS = 60_000;
 
 export class Takeover {
   readonly #deps: TakeoverDeps;
@@ -47,14 +48,20 @@ export class Takeover {
     this.#deps = deps;
   }
 
-  /** Errors: DATASET_MISSING (no promised copy of it here), and those of the coordinator. */
-  async report(dataset: string): Promise<TakeoverReport> {
+  /** Errors: DATASET_MISSING (neither a promised copy nor a replica of it here), and those of the coordinator. */
+  async report(dataset: string): Promise<TakeoverReport | SuccessionReport> {
+    const { find, succession } = this.#deps;
+    return isReplica(find(dataset)) ? succession.report(dataset) : this.#report(dataset);
+  }
+
+  async #report(dataset: string): Promise<TakeoverReport> {
     const { self, coordinator } = this.#deps;
     const { promise, id } = this.#promised(dataset);
     const state = await coordinator.state();
     const record = (await coordinator.readRecord(dataset))?.record ?? null;
     const held = (await coordinator.leases()).find(({ node }) => node === promise.to);
     return {
+      kind: 'promise',
       dataset,
       node: self,
       promisedTo: promise.to,
@@ -70,14 +77,16 @@ export class Takeover {
    * Returns what was taken back. Errors: as `report` and `confirm`; DATASET_BUSY (`refused`), STORAGE_UNAVAILABLE; then it is
    * as it was.
    */
-  async accept(dataset: string): Promise<TakeoverReport> {
+  async accept(dataset: string): Promise<TakeoverReport | SuccessionReport> {
+    const { find, succession } = this.#deps;
+    if (isReplica(find(dataset))) return succession.accept(dataset);
     await this.#deps.confirm();
-    const report = await this.report(dataset);
+    const report = await this.#report(dataset);
     if (report.refused !== null) throw new ZringError('DATASET_BUSY', report.refused, { subject: dataset });
     const { runner, id } = this.#promised(dataset);
-    await idle(runner);
+    await whenIdle(runner);
     runner.dispatch({ on: 'take-back', id });
-    await idle(runner);
+    await whenIdle(runner);
     const { copy } = runner.state;
     if (copy?.id === id && copy.role === 'owner' && copy.promise === null) return report;
     const message = `${dataset} could not be taken back; see the log of node ${this.#deps.self}`;
@@ -90,14 +99,6 @@ export class Takeover {
     if (runner && copy?.promise) return { runner, promise: copy.promise, id: copy.id };
     const message = `no copy of ${dataset} on node ${this.#deps.self} is promised to another node`;
     throw new ZringError('DATASET_MISSING', message, { subject: dataset });
-  }
-}
-
-async function idle(runner: DatasetRunner): Promise<void> {
-  while (runner.busy) {
-    if (await runner.changed(STEP_MS)) continue;
-    const message = `a step of ${runner.dataset} does not end; see the log of this node`;
-    throw new ZringError('STORAGE_UNAVAILABLE', message, { subject: runner.dataset });
   }
 }
 

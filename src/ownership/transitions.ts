@@ -8,6 +8,7 @@ import { stepLife } from './life-transitions.ts';
 import { depose, isHandoffEvent, stepOwner } from './owner-transitions.ts';
 import { publicationOf } from './publication.ts';
 import { stepPull } from './pull-transitions.ts';
+import { stepReplica } from './replica-transitions.ts';
 import {
   type Copy,
   type CopyState,
@@ -82,10 +83,14 @@ export function step(state: CopyState, event: Event, nowMs: number, limits: Mach
     case 'copy-create-failed':
     case 'remembered':
       return stepLife(state, event, limits);
-    case 'pull':
-    case 'cancel-pull':
+    case 'follow':
+    case 'seize':
+      return stepReplica(state, event);
     case 'pulled':
     case 'pull-failed':
+      return state.phase.at === 'following' ? stepReplica(state, event) : stepPull(state, event, limits);
+    case 'pull':
+    case 'cancel-pull':
     case 'drain-answered':
     case 'drain-refused':
     case 'refuse-asked':
@@ -114,6 +119,10 @@ function stepPhase(state: CopyState, event: Event, nowMs: number, limits: Machin
     case 'unmarking':
     case 'entombing':
       return stepLife(state, event, limits);
+    case 'following':
+    case 'seizing':
+    case 'seized':
+      return stepReplica(state, event);
     case 'claiming':
     case 'copying':
     case 'announcing':

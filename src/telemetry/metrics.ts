@@ -79,6 +79,11 @@ export function createMetrics() {
     catalogComplete: gauge('zring_catalog_complete', '1 when the catalog of records is complete'),
 
     datasetsOwned: gauge('zring_ownership_datasets_count', 'Dataset copies on this node', ['role']),
+    replicas: gauge('zring_replicas_count', 'Replicas that other nodes should have of datasets owned here', ['state']),
+    replicaLag: gauge(
+      'zring_replica_lag_seconds',
+      'How far the replica that is furthest behind lags, of those heard of; 0 = none does',
+    ),
     datasetsAwayFromHome: gauge(
       'zring_ownership_datasets_away_count',
       'Datasets whose home is this node, owned elsewhere',

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatTaken, formatTakeover } from '../../src/cli/takeover.ts';
+import { byWorth, formatReplica, formatTaken, formatTakeover } from '../../src/cli/takeover.ts';
+import type { SuccessionReport } from '../../src/ownership/replicas/succession.ts';
 import type { TakeoverReport } from '../../src/ownership/takeover.ts';
 
 const report: TakeoverReport = {
+  kind: 'promise' as const,
   dataset: 'photos',
   node: 'a',
   promisedTo: 'b',
@@ -40,4 +42,41 @@ test('zring takeover says what it did', () => {
     formatTaken(report),
     /^photos is served by node a again; a copy on b that comes back is set aside\nb has taken it over/,
   );
+});
+
+const replica: SuccessionReport = {
+  kind: 'replica',
+  dataset: 'photos',
+  node: 'c',
+  owner: 'a',
+  term: '3@a',
+  snapshot: 'zring-copy-1',
+  snapshotMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+  currentMs: null,
+  refused: null,
+};
+const NOW_MS = replica.snapshotMs + 90_000;
+
+test('zring takeover of a replica: how new it is, what is lost, and what to do', () => {
+  const lines = formatReplica(replica, NOW_MS).split('\n');
+  assert.equal(lines[0], 'photos is owned by node a (term 3@a); node c has a replica of it.');
+  assert.match(lines[1] ?? '', /everything until 2026-01-02T03:04:05Z \(.* ago\)\.$/);
+  assert.match(lines[2] ?? '', /^Lost is every write and deletion that a acknowledged since then\.$/);
+  assert.match(lines.at(-1) ?? '', /zring takeover photos --accept-loss$/);
+  const known = formatReplica({ ...replica, currentMs: replica.snapshotMs + 60_000 }, NOW_MS);
+  assert.match(known, /Until 2026-01-02T03:05:05Z nothing was written after it\. Lost is what a acknowledged since\./);
+  assert.match(formatReplica({ ...replica, owner: null, term: null }, NOW_MS), /a node that nobody remembers/);
+  const refused = formatReplica({ ...replica, refused: 'node a is alive' }, NOW_MS);
+  assert.match(refused, /It cannot be taken over now: node a is alive\.$/);
+  assert.match(formatTaken(replica), /^photos is served by node c, as of 2026-01-02T03:04:05Z; a copy on a that/);
+});
+
+test('zring takeover proposes what can be served, lacks least and is newest', () => {
+  const older = { ...replica, node: 'older', snapshotMs: replica.snapshotMs - 1 };
+  const sure = { ...older, node: 'sure', currentMs: replica.snapshotMs + 1 };
+  const promise = { ...report, node: 'promise', loss: 'none' as const };
+  const lossy = { ...report, node: 'lossy' };
+  const refused = { ...replica, node: 'refused', refused: 'not now', currentMs: NOW_MS };
+  const order = [refused, lossy, older, replica, sure, promise].sort(byWorth).map(({ node }) => node);
+  assert.deepEqual(order, ['promise', 'sure', 'c', 'older', 'lossy', 'refused']);
 });

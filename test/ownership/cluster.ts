@@ -37,6 +37,8 @@ export type Fault = 'ok' | 'unreached' | 'lost';
 export interface ClusterOptions {
   readonly mode?: 'lazy' | 'background';
   readonly priorCopyMs?: number;
+  /** Default: 1. */
+  readonly copies?: number;
   readonly limits?: Partial<OwnershipLimits>;
   readonly minFreeBytes?: number;
   /** Of every node. */
@@ -54,6 +56,7 @@ export class TestCluster {
   members: string[];
   draining = new Set<string>();
   revision = 1;
+  replication: Config['replication'] = { everyMs: 0, concurrency: 4 };
   snapshots: Config['snapshots'] = { everyMs: null, keep: { last: 8, daily: 0, monthly: 0 } };
   /** Called for every call and stream between nodes. */
   fault: (from: string, to: string, method: string) => Fault = () => 'ok';
@@ -84,7 +87,7 @@ export class TestCluster {
         secrets: ['secret'],
         credentialKeys: [],
         coordinator: { kind: 'embedded', folder: '/nowhere' },
-        copies: 1,
+        copies: this.options.copies ?? 1,
         leaseMs: 10_000,
         region: 'us-east-1',
         domains: [],
@@ -106,6 +109,7 @@ export class TestCluster {
       rebalance: { mode, concurrency: 4, bandwidthBytesPerSecond: null },
       defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
       retention: { priorCopyMs },
+      replication: this.replication,
       snapshots: this.snapshots,
       log: { level: 'info' },
       mapContentHash: `${this.members.join()} ${[...this.draining].join()}`.replace(/[^a-z0-9]/g, '-').padEnd(64, '0'),

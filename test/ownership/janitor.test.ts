@@ -46,6 +46,7 @@ for (const [what, record, kept] of [
       runners: () => [runner],
       priorCopyMs: () => PRIOR_COPY_MS,
       isHome: () => true,
+      replicas: () => [],
       clearShelf: async () => undefined,
     };
     const janitor = new Janitor(deps as unknown as JanitorDeps);

@@ -61,7 +61,7 @@ test('steps: what the machine does is what the tables say, and the other way rou
       });
     }
   }
-  explore(observe, { statesMax: Number(process.env.ZRING_CLOSURE_STATES ?? 8_000) });
+  explore(observe, { statesMax: Number(process.env.ZRING_CLOSURE_STATES ?? 12_000) });
   for (const [from, events] of SCRIPTS) {
     let before = start(from);
     for (const event of events) {

@@ -17,7 +17,7 @@ function world() {
         return catalog;
       },
     },
-    map: { home: (dataset) => homes[dataset] ?? 'b' },
+    map: { home: (dataset) => homes[dataset] ?? 'b', replicas: () => [] },
   });
   const write = (dataset: string, owner: string, change: { target?: string; deleted?: boolean }) => {
     counter++;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test, { afterEach } from 'node:test';
 import { ACCEPTED_TERM_STEP } from '../../src/ownership/publication.ts';
+import type { TakeoverReport } from '../../src/ownership/takeover.ts';
 import { TestCluster } from './cluster.ts';
 import { expireLease } from './old-disk.ts';
 
@@ -38,11 +39,12 @@ test('not taken over yet: nothing is lost, and the bucket is served again', asyn
       .status()
       .copies.some(({ promisedTo }) => promisedTo === other),
   );
-  const alive = await takeover.report('photos');
+  const alive = (await takeover.report('photos')) as TakeoverReport;
   assert.match(alive.refused ?? '', new RegExp(`node ${other} is alive`));
   await assert.rejects(takeover.accept('photos'), { code: 'DATASET_BUSY' });
   await expireLease(cluster, other);
   assert.deepEqual(await takeover.report('photos'), {
+    kind: 'promise',
     dataset: 'photos',
     node: owner,
     promisedTo: other,
@@ -66,7 +68,7 @@ test('taken over and written to: the loss is said, and the copy that comes back 
   const { owner, other } = await lost('ownership.released');
   const { takeover } = cluster.own(owner);
   await expireLease(cluster, other);
-  const report = await takeover.report('photos');
+  const report = (await takeover.report('photos')) as TakeoverReport;
   assert.deepEqual([report.loss, report.recordOwner, report.refused], ['certain', other, null]);
   await takeover.accept('photos');
   assert.equal(await cluster.get(owner, 'photos', 'k'), 'before');
@@ -97,7 +99,7 @@ test('the coordinator has forgotten: a loss is possible', async () => {
       .copies.some(({ promisedTo }) => promisedTo === other),
   );
   cluster.memory.flush();
-  const report = await cluster.own(owner).takeover.report('photos');
+  const report = (await cluster.own(owner).takeover.report('photos')) as TakeoverReport;
   assert.deepEqual([report.loss, report.recordOwner, report.refused], ['possible', null, null]);
 });
 

@@ -335,6 +335,7 @@ function configOf(revision: number, ids: readonly string[], draining: string | n
     rebalance: { mode: 'background', concurrency: CONCURRENCY, bandwidthBytesPerSecond: null },
     defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
     retention: { priorCopyMs: 3_600_000 },
+    replication: { everyMs: 60_000, concurrency: 4 },
     snapshots: { everyMs: null, keep: { last: 8, daily: 0, monthly: 0 } },
     log: { level: 'info' },
     mapContentHash: String(revision).padStart(64, '0'),

@@ -68,7 +68,7 @@ export async function* runPhases(options: ScaleOptions, only?: readonly string[]
       }),
     () =>
       phase('map change', async () => {
-        await cluster.until(() => cluster.awayFromHome() === 0, PATIENCE_S);
+        await cluster.until(() => cluster.awayFromHome() === 0, PATIENCE_S, 5_000);
         meter.begin('map change');
         for (const owner of time.spentMs.keys()) time.watch(owner);
         cluster.reconfigure(ROLL_OUT_MS);

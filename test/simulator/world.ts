@@ -166,6 +166,7 @@ export class World {
       rebalance: { mode: this.#mode, concurrency: 4, bandwidthBytesPerSecond: null },
       defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
       retention: { priorCopyMs: 40_000 },
+      replication: { everyMs: 60_000, concurrency: 4 },
       snapshots: { everyMs: null, keep: { last: 8, daily: 0, monthly: 0 } },
       log: { level: 'info' },
       mapContentHash: `${this.members.join()} ${[...this.draining].join()}`.replace(/[^a-z0-9]/g, '-').padEnd(64, '0'),

@@ -93,9 +93,17 @@ function serving(): CopyState {
 /** Effects whose good end needs to know what was asked for. */
 function lasts(effect: Effect): boolean {
   if (effect.do === 'store-fence') return effect.fence.verdict === 'adopted';
-  return ['persist', 'create-copy', 'open-store', 'cas', 'publish', 'move-away', 'pull', 'pull-final'].includes(
-    effect.do,
-  );
+  return [
+    'persist',
+    'create-copy',
+    'open-store',
+    'cas',
+    'publish',
+    'move-away',
+    'pull',
+    'pull-final',
+    'follow',
+  ].includes(effect.do);
 }
 
 interface Next {
@@ -131,7 +139,18 @@ function eventsOf({ state, pending }: Node): Next[] {
 function endsPhase(event: Event): boolean {
   return (
     !('request' in event) &&
-    !['tick', 'open', 'close', 'pull', 'retire', 'accept-disk', 'told-released', 'told-refused'].includes(event.on)
+    ![
+      'tick',
+      'open',
+      'close',
+      'pull',
+      'follow',
+      'retire',
+      'seize',
+      'accept-disk',
+      'told-released',
+      'told-refused',
+    ].includes(event.on)
   );
 }
 
@@ -154,6 +173,7 @@ function readings({ phase }: CopyState, tagged: TaggedRecord | null): Event[] {
       return [lost];
     case 'committing':
     case 'reclaiming':
+    case 'seizing':
     case 'burying':
       return [read, lost];
     default:
@@ -210,6 +230,7 @@ function endsOf(state: CopyState, effect: Effect): Event[] {
     case 'move-away':
       return [{ on: 'moved-away' }];
     case 'pull':
+    case 'follow':
     case 'pull-final': {
       const { copy } = state;
       const received: Copy = copyOf({ role: 'receiving', id: effect.id });

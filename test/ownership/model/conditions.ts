@@ -124,6 +124,7 @@ const MOVING: readonly Effect['do'][] = [
   'remember',
   'pull',
   'pull-final',
+  'follow',
   'ask-drain',
   'ask-refuse',
 ];
@@ -174,6 +175,7 @@ function checkEffect(taken: Taken, effect: Effect): void {
       checkAnswer(taken, effect);
       return;
     case 'pull':
+    case 'follow':
     case 'pull-final': {
       const role = taken.after.copy?.role;
       must(
@@ -307,6 +309,15 @@ const PERSISTS: { readonly [at in Phase['at']]?: PersistCheck } = {
     must(was.role === 'prepared' && event.fence.n === was.source?.term.n, 'this promise', taken);
     must(copy.role === 'owner' && changes(was, copy, 'role', 'source'), 'at the prepared term', taken);
   },
+  seized(taken, was, copy) {
+    const { before, event, after } = taken;
+    const record = recordIn(event);
+    must(event.on === 'cas-done' && event.result.ok && record !== null, 'I1: the record first', taken);
+    must(record.owner === after.self && record.id === copy.id && same(record.term, copy.term), 'as committed', taken);
+    must(was.role === 'receiving' || was.role === 'prior', 'a replica takes over', taken);
+    must(before.phase.at === 'seizing' && before.phase.id === copy.id, "on an operator's word", taken);
+    must(copy.role === 'owner' && copy.promise === null && copy.priorSinceMs === null, 'as its free owner', taken);
+  },
   demoting(taken, was, copy) {
     if (taken.event.on === 'accept-disk') return;
     must(was.role === 'prepared' && copy.role === 'receiving', 'only what is prepared is set back', taken);
@@ -374,6 +385,17 @@ function checkCas(taken: Taken, { next }: Do<'cas'>): void {
       must(same(next.term, copy.term) && next.phase === 'stable', 'I4: at the prepared term', taken);
       must(undecided(after, copy.id, copy.source?.term.n ?? 0), 'I1: a refused promise is not taken up', taken);
       return;
+    case 'seizing': {
+      const current = recordIn(event);
+      const known = current ?? record;
+      must(copy?.role === 'receiving' || copy?.role === 'prior', 'a replica takes over', taken);
+      must(next.id === copy.id && next.owner === self && phase.id === copy.id, 'its own dataset', taken);
+      must(next.phase === 'stable' && next.term.node === self, 'I4: a term of its own', taken);
+      must(next.term.n > Math.max(copy.term.n, known?.term.n ?? 0) + 1, 'I4: far above all that is known', taken);
+      const given = !current || current.owner === phase.owner || current.owner === self;
+      must(given && current?.phase !== 'deleted', 'I1: only from the owner that was given up', taken);
+      return;
+    }
     case 'reclaiming':
       must(copy?.promise != null && next.id === copy.id && next.owner === self, 'resumed is what was promised', taken);
       must(next.term.n > copy.promise.term.n + 1 && next.term.node === self, 'I1: above the refused term', taken);

@@ -25,12 +25,14 @@ function fromOutside({ copy, record, self }: CopyState): Event[] {
     { on: 'create', request: 'probe', id: 'new', createdMs: 1, creator: null },
     { on: 'remove', request: 'probe' },
     { on: 'pull' },
+    { on: 'follow' },
     { on: 'cancel-pull' },
     { on: 'retire', id },
     { on: 'accept-disk' },
     { on: 'take-back', id },
   ];
   const [first, second] = others;
+  if (record) events.push({ on: 'seize', id, owner: record.owner });
   if (!first || !second) return events;
   // Words of a node that has no say are tried too; where there is a promise, its node has.
   const from = copy?.promise?.to ?? first;
@@ -79,6 +81,7 @@ function completions(state: CopyState): Event[] {
       return [...asks, lost, { on: 'cas-done', result: { ok: false, current: null } }];
     case 'verifying':
       return [...asks, read, nothing];
+    case 'seizing':
     case 'reclaiming':
     case 'committing':
     case 'burying':
@@ -112,6 +115,7 @@ function completions(state: CopyState): Event[] {
       ];
     case 'adopting':
       return [{ on: 'fence-failed', failure: STORAGE, request: null }];
+    case 'following':
     case 'copying':
     case 'finishing':
       return [

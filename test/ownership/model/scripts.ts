@@ -126,6 +126,37 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
     { copy: copyOf({ promise: PROMISE }), record: recordOf({ phase: 'draining', target: 'b' }) },
     [{ on: 'told-refused', from: 'b', id: ID, n: 3 }, read(recordOf({ owner: 'c', term: term(9, 'c') }))],
   ],
+  // A replica becomes the home, or is not wanted any more, while it follows.
+  ...[null, prior, received].flatMap((copy): (readonly [Start, readonly Event[]])[] => {
+    const replica: Start = { self: 'b', copy, record: recordOf() };
+    const [again, claims]: [Event, Event] = [
+      { on: 'pull' },
+      { on: 'record', record: claimed, tag: 't', behind: false, buried: false },
+    ];
+    const forgotten: Event = { on: 'record', record: recordOf(), tag: null, behind: true, buried: false };
+    return [
+      [replica, [{ on: 'follow' }, again]],
+      [replica, [{ on: 'follow' }, claims, again]],
+      [replica, [{ on: 'follow' }, forgotten, again]],
+      [replica, [{ on: 'follow' }, { on: 'cancel-pull' }]],
+    ];
+  }),
+  // A replica takes the place of a lost owner, after it has lost a race; or finds another there; or was cut short before.
+  ...[prior, received].flatMap((copy): (readonly [Start, readonly Event[]])[] => {
+    const seize: Event = { on: 'seize', id: ID, owner: 'a' };
+    const taken = recordOf({ owner: 'b', term: term(1_000_004, 'b') });
+    const lost: Event = { on: 'cas-done', result: { ok: false, current: { record: recordOf(), tag: 'y' } } };
+    const replica: Start = { self: 'b', copy, record: recordOf() };
+    const written: Event = { on: 'persisted', copy: copyOf({ term: taken.term }) };
+    return [
+      [replica, [seize, read(recordOf()), lost, read(recordOf()), wrote(taken), written]],
+      [replica, [seize, read(recordOf({ owner: 'c', term: term(9, 'c') }))]],
+      [
+        { ...replica, record: taken },
+        [seize, read(taken), wrote(recordOf({ owner: 'b', term: term(2_000_005, 'b') }))],
+      ],
+    ];
+  }),
   // Publishing, an owner hears that it is one no more.
   [{ copy: copyOf(), record: recordOf({ term: term(2) }) }, [{ on: 'tick' }, deposed]],
   [

@@ -1,0 +1,172 @@
+// Keeps the replicas of this node up to their owners: asks each owner, for many datasets in one question, which have changed,
+// and follows those; a few at a time. Owns what it remembers of each replica, in memory. docs/REPLICAS.md.
+import type { OwnershipRecord } from '../../cluster/record.ts';
+import type { Clock } from '../../common/clock.ts';
+import type { PeerTransport } from '../../common/peer.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { OwnershipLimits } from '../limits.ts';
+import { ASKED_MAX, METHODS, readBehind } from '../peer-messages.ts';
+import type { DatasetRunner } from '../runner.ts';
+
+export interface FollowPolicy {
+  readonly everyMs: number;
+  /** Replicas that receive at the same time. */
+  readonly concurrency: number;
+}
+
+export interface FollowerDeps {
+  readonly peers: PeerTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: Pick<OwnershipLimits, 'peerCallMs' | 'pullRetryMs'>;
+  /** Live records of datasets of which this node should have a replica. */
+  readonly wanted: () => Iterable<OwnershipRecord>;
+  readonly find: (dataset: string) => DatasetRunner | undefined;
+  readonly runner: (dataset: string) => DatasetRunner;
+  readonly policy: () => FollowPolicy;
+}
+
+interface Known {
+  readonly id: string;
+  /** Of the owner's snapshot that was received last. */
+  readonly guid: string;
+  /** It has everything that was acknowledged by then (wall clock here). */
+  asOfMs: number;
+  /** Monotonic: when that snapshot was asked for, and when the owner was last asked about it. */
+  readonly followedMs: number;
+  askedMs: number;
+}
+
+/** Of one replica, for status. */
+export interface ReplicaState {
+  readonly asOfMs: number | null;
+  readonly failures: number;
+}
+
+const BACKOFF_DOUBLINGS_MAX = 6;
+
+export class Follower {
+  readonly #deps: FollowerDeps;
+  readonly #known = new Map<string, Known>();
+  readonly #failures = new Map<string, { readonly count: number; readonly notBeforeMs: number }>();
+  /** Started, and not heard of again. */
+  readonly #running = new Set<string>();
+
+  constructor(deps: FollowerDeps) {
+    this.#deps = deps;
+  }
+
+  /** One look at everything. Never throws: what failed is tried again, ever more rarely. */
+  async round(): Promise<void> {
+    const { clock, policy } = this.#deps;
+    const { everyMs, concurrency } = policy();
+    this.#settle();
+    const wanted = [...this.#deps.wanted()];
+    const due: OwnershipRecord[] = [];
+    const questions = new Map<string, OwnershipRecord[]>();
+    for (const record of wanted) {
+      if (!this.#isFree(record)) continue;
+      const known = this.#knownOf(record);
+      if (!known || !this.#deps.find(record.dataset)?.state.copy) due.push(record);
+      else if (clock.monotonicMs() - known.askedMs >= everyMs) {
+        questions.set(record.owner, [...(questions.get(record.owner) ?? []), record]);
+      }
+    }
+    const behind = await Promise.all([...questions].map(([owner, records]) => this.#ask(owner, records)));
+    for (const record of behind.flat()) {
+      const known = this.#knownOf(record);
+      if (!known || clock.monotonicMs() - known.followedMs >= everyMs) due.push(record);
+      // Asked again when its time has come.
+      else known.askedMs = known.followedMs;
+    }
+    this.#start(due, concurrency);
+    this.#forget(new Set(wanted.map(({ dataset }) => dataset)));
+  }
+
+  /** A replica has received this snapshot of its owner, which was as new as the owner at `asOfMs`. */
+  followed(dataset: string, id: string, guid: string, asOfMs: number): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    // Asked at once, so that the owner knows; it is followed again only when its time has come.
+    this.#known.set(dataset, { id, guid, asOfMs, followedMs: nowMs, askedMs: Number.NEGATIVE_INFINITY });
+    this.#failures.delete(dataset);
+    this.#running.delete(dataset);
+  }
+
+  stateOf(dataset: string, id: string): ReplicaState {
+    const known = this.#known.get(dataset);
+    return {
+      asOfMs: known?.id === id ? known.asOfMs : null,
+      failures: this.#failures.get(dataset)?.count ?? 0,
+    };
+  }
+
+  /** Those that ended without a word have failed. */
+  #settle(): void {
+    const { clock, find, limits } = this.#deps;
+    for (const dataset of this.#running) {
+      if (find(dataset)?.state.phase.at === 'following') continue;
+      this.#running.delete(dataset);
+      const count = (this.#failures.get(dataset)?.count ?? 0) + 1;
+      const waitMs = limits.pullRetryMs * 2 ** Math.min(count - 1, BACKOFF_DOUBLINGS_MAX);
+      this.#failures.set(dataset, { count, notBeforeMs: clock.monotonicMs() + waitMs });
+    }
+  }
+
+  /** Nothing else goes on with it here, and what stands here may be followed. */
+  #isFree({ dataset, id }: OwnershipRecord): boolean {
+    const state = this.#deps.find(dataset)?.state;
+    if (!state) return true;
+    if (state.phase.at !== 'idle') return false;
+    return !state.copy || (state.copy.id === id && (state.copy.role === 'receiving' || state.copy.role === 'prior'));
+  }
+
+  #knownOf({ dataset, id }: OwnershipRecord): Known | null {
+    const known = this.#known.get(dataset);
+    return known?.id === id ? known : null;
+  }
+
+  /** Those that are behind. An owner that does not answer is asked again the next time. */
+  async #ask(owner: string, records: readonly OwnershipRecord[]): Promise<OwnershipRecord[]> {
+    const { peers, clock, limits, logger } = this.#deps;
+    const behind: OwnershipRecord[] = [];
+    for (let from = 0; from < records.length; from += ASKED_MAX) {
+      const some = records.slice(from, from + ASKED_MAX);
+      const asOfMs = clock.wallMs();
+      const datasets = some.map(({ dataset, id }) => ({ dataset, id, guid: this.#known.get(dataset)?.guid ?? '-' }));
+      try {
+        const answer = await peers.call(owner, METHODS.current, { datasets }, { timeoutMs: limits.peerCallMs });
+        const named = new Set(readBehind(answer));
+        for (const record of some) {
+          const known = this.#knownOf(record);
+          if (known) known.askedMs = clock.monotonicMs();
+          if (named.has(record.dataset)) behind.push(record);
+          else if (known) known.asOfMs = asOfMs;
+        }
+      } catch (error) {
+        logger.debug({ owner, err: error }, 'an owner was not asked about its replicas');
+        for (const record of some) {
+          const known = this.#knownOf(record);
+          if (known) known.askedMs = clock.monotonicMs();
+        }
+      }
+    }
+    return behind;
+  }
+
+  #start(due: readonly OwnershipRecord[], concurrency: number): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const ready = due.filter(({ dataset }) => (this.#failures.get(dataset)?.notBeforeMs ?? nowMs) <= nowMs);
+    // What has no copy yet first, then what is longest behind.
+    const rank = (record: OwnershipRecord) => this.#knownOf(record)?.asOfMs ?? 0;
+    ready.sort((a, b) => rank(a) - rank(b));
+    for (const { dataset } of ready.slice(0, Math.max(0, concurrency - this.#running.size))) {
+      this.#running.add(dataset);
+      this.#deps.runner(dataset).dispatch({ on: 'follow' });
+    }
+  }
+
+  #forget(wanted: ReadonlySet<string>): void {
+    for (const dataset of this.#known.keys()) if (!wanted.has(dataset)) this.#known.delete(dataset);
+    for (const dataset of this.#failures.keys()) if (!wanted.has(dataset)) this.#failures.delete(dataset);
+  }
+}

@@ -1,0 +1,243 @@
+// Replicas over real ownership: where they are, what they hold, what they cost, and what they are good for when an owner is
+// lost. The same tests over `dir` storage and over ZFS.
+import assert from 'node:assert/strict';
+import test, { afterEach } from 'node:test';
+import { ACCEPTED_TERM_STEP } from '../../src/ownership/publication.ts';
+import type { SuccessionReport } from '../../src/ownership/replicas/succession.ts';
+import type { ClusterOptions, TestCluster } from './cluster.ts';
+import { expireLease } from './old-disk.ts';
+
+type Start = (options: ClusterOptions) => Promise<TestCluster>;
+
+const LARGE = 'x'.repeat(1_000_000);
+
+export function replicaTests(where: string, start: Start): void {
+  let cluster: TestCluster;
+  afterEach(() => cluster.stop());
+
+  const copiesOf = (node: string) =>
+    cluster
+      .own(node)
+      .status()
+      .copies.filter(({ dataset }) => dataset === 'photos');
+  const holders = () => [...cluster.nodes.keys()].filter((node) => cluster.node(node).up && copiesOf(node).length > 0);
+  const replicas = () => holders().filter((node) => copiesOf(node)[0]?.role === 'receiving');
+  const namesOn = async (node: string) => (await cluster.node(node).driver.snapshots('photos')).map(({ name }) => name);
+  const guidOn = async (node: string) => (await cluster.node(node).driver.snapshots('photos')).at(-1)?.guid;
+
+  /** Rounds until every replica there is has what the owner last gave; false while one has not. */
+  async function upToDate(owner: string, count: number): Promise<void> {
+    let same = false;
+    for (let i = 0; i < 60 && !same; i++) {
+      await cluster.rounds(1);
+      const found = replicas();
+      const wanted = await guidOn(owner);
+      const guids = await Promise.all(found.map(guidOn));
+      const sights = copiesOf(owner)[0]?.replicas ?? [];
+      same =
+        found.length === count && guids.every((guid) => guid === wanted) && sights.every(({ isCurrent }) => isCurrent);
+    }
+    assert.ok(same, `${count} replicas up to date\n${cluster.describe()}`);
+  }
+
+  async function lose(owner: string): Promise<void> {
+    await cluster.kill(owner);
+    await expireLease(cluster, owner);
+    await cluster.rounds(2);
+  }
+
+  const reportOn = async (node: string): Promise<SuccessionReport> => {
+    const report = await cluster.own(node).takeover.report('photos');
+    assert.equal(report.kind, 'replica');
+    return report as SuccessionReport;
+  };
+
+  test(`${where}: one replica, on the next node of the ring; what changes follows as an increment`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'large', LARGE);
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    const [, second] = (await cluster.own(owner).explain('photos')).preference;
+    assert.equal(replica, second);
+    const first = cluster.received.get(replica) ?? 0;
+    assert.ok(first > LARGE.length, 'all of it, once');
+    await cluster.put(owner, 'photos', 'small', 'after');
+    await upToDate(owner, 1);
+    assert.ok((cluster.received.get(replica) ?? 0) - first < LARGE.length / 2, 'an increment');
+    assert.deepEqual(holders().sort(), [owner, replica].sort(), 'and nowhere else');
+  });
+
+  test(`${where}: what does not change costs nothing`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 1);
+    const [before, received] = [await namesOn(owner), [...cluster.received]];
+    await cluster.rounds(5);
+    assert.deepEqual(await namesOn(owner), before);
+    assert.deepEqual([...cluster.received], received);
+    // Nor does closing and opening it.
+    assert.equal(await cluster.get(owner, 'photos', 'one'), '1');
+    await cluster.rounds(2);
+    assert.deepEqual(await namesOn(owner), before);
+  });
+
+  test(`${where}: a new owner goes on with the replicas that there are`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'large', LARGE);
+    await upToDate(owner, 2);
+    const [next = '', third = ''] = replicas();
+    cluster.received.clear();
+    await cluster.put(owner, 'photos', 'more', '1');
+    await cluster.own(owner).move('photos', next);
+    await cluster.until('moved', () => cluster.ownerOf('photos') === next);
+    assert.ok((cluster.received.get(next) ?? 0) < LARGE.length / 2, 'it took over with an increment');
+    await cluster.put(next, 'photos', 'and more', '2');
+    await upToDate(next, 2);
+    assert.deepEqual(replicas().sort(), [owner, third].sort());
+    for (const node of [owner, third])
+      assert.ok((cluster.received.get(node) ?? 0) < LARGE.length / 2, `${node} goes on with an increment`);
+  });
+
+  test(`${where}: a replica that was away goes on with an increment`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'large', LARGE);
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    await cluster.kill(replica);
+    for (let i = 0; i < 5; i++) {
+      await cluster.put(owner, 'photos', `k${i}`, 'more');
+      await cluster.rounds(1);
+    }
+    await cluster.startNode(replica);
+    cluster.received.clear();
+    await upToDate(owner, 1);
+    assert.ok((cluster.received.get(replica) ?? 0) < LARGE.length / 2);
+  });
+
+  test(`${where}: a replica goes back with its owner`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'large', LARGE);
+    await cluster.own(owner).snapshots.create('photos', 'before');
+    await upToDate(owner, 1);
+    await cluster.put(owner, 'photos', 'k', 'given up');
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    cluster.received.clear();
+    await cluster.own(owner).snapshots.rollback('photos', 'before', true);
+    await cluster.put(owner, 'photos', 'k', 'written since');
+    await upToDate(owner, 1);
+    assert.ok((cluster.received.get(replica) ?? 0) < LARGE.length / 2, 'to what both have, and on from there');
+    await lose(owner);
+    await cluster.own(replica).takeover.accept('photos');
+    assert.equal(await cluster.get(replica, 'photos', 'k'), 'written since');
+    assert.ok((await namesOn(replica)).includes('before'));
+  });
+
+  test(`${where}: an owner is lost: a replica takes its place, and says what is missing`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    await cluster.put(owner, 'photos', 'two', 'not replicated');
+    const alive = await reportOn(replica);
+    assert.match(alive.refused ?? '', new RegExp(`node ${owner}, is alive`));
+    await assert.rejects(cluster.own(replica).takeover.accept('photos'), { code: 'DATASET_BUSY' });
+    await lose(owner);
+    const report = await reportOn(replica);
+    assert.deepEqual([report.owner, report.refused, report.node], [owner, null, replica]);
+    assert.ok(report.currentMs !== null && report.currentMs >= report.snapshotMs - 60_000);
+    const at = cluster.own(replica).access.locate('photos');
+    assert.deepEqual([at.kind, 'node' in at && at.node], ['remote', owner], 'nobody takes over without a word');
+    await cluster.own(replica).takeover.accept('photos');
+    assert.equal(await cluster.get(replica, 'photos', 'one'), '1');
+    assert.equal(await cluster.get(replica, 'photos', 'two'), null);
+    await cluster.put(replica, 'photos', 'three', '3');
+    const [copy] = copiesOf(replica);
+    assert.ok(copy?.role === 'owner' && Number(copy.term.split('@')[0]) > ACCEPTED_TERM_STEP);
+    // The lost one comes back: what it had is set aside, and it becomes a replica.
+    await cluster.startNode(owner);
+    await cluster.until('set aside', () => copiesOf(owner)[0]?.role !== 'owner');
+    assert.equal(cluster.own(owner).status().deposed.length + (await setAside(owner)), 1);
+    await upToDate(replica, 1);
+    assert.equal(cluster.ownerOf('photos'), replica);
+    assert.equal(await cluster.get(replica, 'photos', 'three'), '3');
+  });
+
+  const setAside = async (node: string) =>
+    (await cluster.node(node).driver.list()).filter(({ name }) => name.startsWith('_deposed-')).length;
+
+  test(`${where}: of two replicas that are told to take over, one does`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 2);
+    const found = replicas();
+    await lose(owner);
+    const ends = await Promise.allSettled(found.map((node) => cluster.own(node).takeover.accept('photos')));
+    assert.deepEqual(ends.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    await cluster.rounds(3);
+    const taken = cluster.ownerOf('photos');
+    assert.ok(taken !== null && found.includes(taken));
+    assert.equal(await cluster.get(taken, 'photos', 'one'), '1');
+    const third = found.find((node) => node !== taken) ?? '';
+    assert.match((await reportOn(third)).refused ?? '', new RegExp(`node ${taken}, is alive`));
+  });
+
+  test(`${where}: owner and coordinator lost at once: a replica takes over, at a term above all`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    await cluster.kill(owner);
+    cluster.memory.restore(new Map());
+    await cluster.rounds(3);
+    await expireLease(cluster, owner);
+    assert.notEqual(cluster.own(replica).access.locate('photos').kind, 'absent', 'never 404');
+    const report = await reportOn(replica);
+    assert.deepEqual([report.owner, report.refused], [owner, null], 'what this node remembers counts');
+    await cluster.own(replica).takeover.accept('photos');
+    assert.equal(await cluster.get(replica, 'photos', 'one'), '1');
+    await cluster.startNode(owner);
+    await cluster.until('set aside', () => copiesOf(owner)[0]?.role !== 'owner');
+    assert.equal(cluster.ownerOf('photos'), replica);
+  });
+
+  test(`${where}: deleted at its owner, a bucket leaves no replica behind`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await upToDate(owner, 2);
+    await cluster.own(owner).access.remove('photos');
+    await cluster.until('gone everywhere', () => holders().length === 0);
+    const again = await cluster.create('photos');
+    await cluster.put(again, 'photos', 'one', 'of another life');
+    await upToDate(again, 2);
+    await lose(again);
+    const [replica = ''] = replicas();
+    await cluster.own(replica).takeover.accept('photos');
+    assert.equal(await cluster.get(replica, 'photos', 'one'), 'of another life');
+  });
+
+  test(`${where}: one too many goes only when those that should be there are`, async () => {
+    cluster = await start({ copies: 2, priorCopyMs: 0 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    const third = ['a', 'b', 'c'].find((node) => node !== owner && node !== replica) ?? '';
+    // The replica's node is to be emptied: the third one takes its part, and cannot be reached for some time.
+    cluster.fault = (from, to, method) =>
+      (from === third || to === third) && method.startsWith('ownership.') ? 'unreached' : 'ok';
+    await cluster.reconfigure(['a', 'b', 'c'], [replica]);
+    await cluster.rounds(5);
+    assert.deepEqual(replicas(), [replica], 'as long as it is the only one');
+    cluster.fault = () => 'ok';
+    await cluster.until('the other one', () => replicas().length === 1 && replicas()[0] === third);
+  });
+}

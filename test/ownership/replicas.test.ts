@@ -1,0 +1,58 @@
+// Replicas over `dir` storage, and the pure rules: who has one, which shared snapshots stay.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { replicaNodes } from '../../src/ownership/replicas/replica-set.ts';
+import { planShared } from '../../src/ownership/replicas/shared-snapshots.ts';
+import { sharedName } from '../../src/ownership/snapshot-names.ts';
+import { TestCluster } from './cluster.ts';
+import { replicaTests } from './replica-suite.ts';
+
+replicaTests('dir', (options) => TestCluster.start(['a', 'b', 'c'], options));
+
+const ZONES: Readonly<Record<string, string>> = { a: 'x', b: 'x', c: 'y', d: 'y', e: 'z' };
+const wanted = (owner: string, copies: number, preference: string) =>
+  replicaNodes({ owner, copies, preference: [...preference], zoneOf: (node) => ZONES[node] ?? null }).join('');
+
+test('who has a replica: the best of the ring, one zone after the other, never the owner', () => {
+  assert.equal(wanted('a', 1, 'abc'), '');
+  assert.equal(wanted('a', 2, 'abc'), 'c', 'b shares the zone of the owner');
+  assert.equal(wanted('a', 3, 'aceb'), 'ce');
+  assert.equal(wanted('a', 3, 'abcd'), 'cb', 'fewer zones than copies: others, in the order of the ring');
+  assert.equal(wanted('e', 3, 'acbd'), 'ac', 'a pinned owner that is not the first of the ring');
+  assert.equal(wanted('a', 4, 'ab'), 'b', 'fewer nodes than copies');
+});
+
+const MINUTE = 60_000;
+
+test('shared snapshots: few stay, and one that a replica has, however long it was away', () => {
+  const maxAgeMs = 7 * 24 * 60 * MINUTE;
+  let kept: { name: string; createdMs: number }[] = [];
+  const leavers: { minute: number; has: ReadonlySet<string> }[] = [];
+  let checked = 0;
+  for (let minute = 0; minute < 20_000; minute++) {
+    const nowMs = minute * MINUTE;
+    kept.push({ name: sharedName(nowMs, String(minute)), createdMs: nowMs });
+    const drop = new Set(planShared(kept, nowMs, maxAgeMs));
+    kept = kept.filter(({ name }) => !drop.has(name));
+    assert.ok(kept.length <= 20, `${kept.length} stay after ${minute} minutes`);
+    assert.equal(kept.at(-1)?.createdMs, nowMs);
+    // Replicas that go away now have all that stays now; they come back after a minute, an hour, a day, three days.
+    if (minute % 977 === 0) leavers.push({ minute, has: new Set(kept.map(({ name }) => name)) });
+    for (const { minute: at, has } of leavers) {
+      if (![1, 60, 1440, 4320].includes(minute - at)) continue;
+      assert.ok(
+        kept.some(({ name }) => has.has(name)),
+        `away from ${at} to ${minute}: nothing in common`,
+      );
+      checked++;
+    }
+  }
+  assert.ok(checked > 60);
+});
+
+test('shared snapshots that are too old go, but for the newest two; others are not touched', () => {
+  const at = (minute: number) => ({ name: sharedName(minute * MINUTE, 's'), createdMs: minute * MINUTE });
+  const own = { name: 'mine', createdMs: 0 };
+  const all = [own, at(0), at(1), at(2), at(3)];
+  assert.deepEqual(planShared(all, 10_000 * MINUTE, 60 * MINUTE), [all[1]?.name, all[2]?.name]);
+});
