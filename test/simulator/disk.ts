@@ -11,6 +11,8 @@ export interface Content {
   readonly term: Term | null;
   readonly objects: ReadonlyMap<string, string>;
   readonly documents: ReadonlyMap<string, string>;
+  /** Of the last commit; goes back with everything else. */
+  readonly sequence: number;
 }
 
 export interface SimSnapshot {

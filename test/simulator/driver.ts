@@ -203,9 +203,15 @@ export function createSimDriver({ disk, process, faults, streams, count, onAside
       throw new ZringError('STORAGE_UNAVAILABLE', `${name}: the simulator reads no snapshots`, { subject: name });
     },
     unmountSnapshot: async () => undefined,
-    rollback: async (name) => {
-      throw new ZringError('STORAGE_UNAVAILABLE', `${name}: the simulator rolls nothing back`, { subject: name });
-    },
+    rollback: (name, snapshot) =>
+      io(QUICK_MS, () => {
+        const dataset = find(name);
+        if (dataset.mounted) throw new ZringError('DATASET_BUSY', `${name} is mounted`, { subject: name });
+        const found = findSnapshot(name, snapshot);
+        dataset.snapshots = dataset.snapshots.slice(0, dataset.snapshots.indexOf(found) + 1);
+        dataset.content = found.content;
+        count('copy went back');
+      }),
     send: (name, options) => send(name, options),
     estimateSend: async () => null,
     async receive(name, stream, { incremental, signal }) {

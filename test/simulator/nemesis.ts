@@ -2,6 +2,7 @@
 // healed, so several are at work at once. Counts what it really did.
 import { parseRecord } from '../../src/cluster/record.ts';
 import type { SimDisk } from './disk.ts';
+import { loseOwner } from './succession.ts';
 import type { World } from './world.ts';
 
 export interface Profile {
@@ -42,6 +43,7 @@ export type FaultName =
   | 'disk-noise'
   | 'disk-hang'
   | 'old-disk'
+  | 'succession'
   | 'members'
   | 'leave'
   | 'map-storm'
@@ -81,10 +83,11 @@ const BASE = { nodesMax: 4, bucketsMax: 3, clientsPerBucket: 2, removing: true, 
 
 export const PROFILES: Readonly<Record<string, Profile>> = {
   moves: { ...BASE, removing: false, faults: { pin: 10, crash: 5, noise: 2, pause: 1, drain: 1 } },
-  mixed: { ...BASE, faults: { ...ALL, double: 2 } },
+  replicas: { ...BASE, faults: { succession: 2, pin: 4, crash: 3, noise: 2, pause: 1, drain: 1, partition: 1 } },
+  mixed: { ...BASE, faults: { ...ALL, double: 2, succession: 1 } },
   forgetful: {
     ...BASE,
-    faults: { ...ALL, 'coordinator-flush': 3, 'coordinator-restore': 3, 'coordinator-failover': 3 },
+    faults: { ...ALL, succession: 1, 'coordinator-flush': 3, 'coordinator-restore': 3, 'coordinator-failover': 3 },
   },
   'old-disk': {
     ...BASE,
@@ -277,6 +280,11 @@ export class Nemesis {
         });
       case 'old-disk':
         return this.#goBack(node);
+      case 'succession': {
+        const end = loseOwner(this.#world, node);
+        if (end) this.#ending.push(end);
+        return end !== null;
+      }
       case 'members':
         return this.#changeMembers();
       case 'leave':

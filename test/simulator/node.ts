@@ -79,6 +79,8 @@ export class SimNode {
   ownership: Ownership | null = null;
   #replaced = false;
   life = 0;
+  /** Somebody gave it up: nothing starts it. */
+  lost = false;
   /** Highest epoch ever in use here, and over all lives. */
   epoch = 0;
   startFailure: unknown = null;
@@ -101,7 +103,7 @@ export class SimNode {
 
   /** Starts a new life; it is ready some time later. */
   start(): void {
-    if (this.up || !this.#deps.wanted()) return;
+    if (this.up || this.lost || !this.#deps.wanted()) return;
     const { scheduler, random, coordinator, network, truth, streams, driverFaults, count } = this.#deps;
     const process = new SimProcess(this.id, scheduler, random);
     this.process = process;

@@ -4,13 +4,22 @@
 import { type OwnershipRecord, parseRecord } from '../../src/cluster/record.ts';
 import { compareTerms, formatTerm } from '../../src/common/term.ts';
 import { DELETED_PREFIX, DEPOSED_PREFIX, RECEIVING_PREFIX } from '../../src/ownership/copy-properties.ts';
-import { HOLD_TAG, isOurs } from '../../src/ownership/snapshot-names.ts';
+import { HOLD_TAG, isOurs, isShared } from '../../src/ownership/snapshot-names.ts';
 import type { SimDataset } from './disk.ts';
 import type { SimNode } from './node.ts';
 import type { World } from './world.ts';
 
 /** One decided promise per dataset and node. */
 const FENCE = 'fence/';
+
+/** A few, of which the oldest are kept for as long as a prior copy. */
+const SHARED_MAX = 16;
+
+/** Its owner counts on a replica there. */
+function isWanted(world: World, owner: string | undefined, dataset: string, node: string): boolean {
+  const copies = (owner && world.node(owner).ownership?.status().copies) || [];
+  return copies.some((copy) => copy.dataset === dataset && copy.replicas.some((sight) => sight.node === node));
+}
 
 /** Why this world is not at rest, or null. */
 export function restless(world: World): string | null {
@@ -63,10 +72,11 @@ function belowOpened(world: World, committed: ReadonlyMap<string, OwnershipRecor
 function leftovers(world: World, node: SimNode, committed: ReadonlyMap<string, OwnershipRecord>): string | null {
   const fences = [...node.disk.map.keys()].filter((key) => key.startsWith(FENCE));
   if (fences.length > world.truth.ids) return `${node.id} keeps ${fences.length} fences of ${world.truth.ids} datasets`;
-  return first(node.disk.datasets.values(), (dataset) => leftover(node, dataset, committed));
+  return first(node.disk.datasets.values(), (dataset) => leftover(world, node, dataset, committed));
 }
 
 function leftover(
+  world: World,
   { id, disk }: SimNode,
   { name, properties, snapshots }: SimDataset,
   committed: ReadonlyMap<string, OwnershipRecord>,
@@ -75,8 +85,13 @@ function leftover(
   if (name.startsWith(DEPOSED_PREFIX)) return null;
   const state = properties.state ?? '';
   if (name.startsWith(`${disk.node}:new:`)) return `${name} is left on ${id}`;
-  if (committed.get(name)?.owner !== id) return `${name} is left on ${id}: ${state}`;
+  const owner = committed.get(name)?.owner;
+  if (owner !== id && isWanted(world, owner, name, id)) return null;
+  if (owner !== id) return `${name} is left on ${id}: ${state}`;
   if (!/^owner \S+$/.test(state)) return `${name} on ${id} is ${state}`;
-  const ours = snapshots.filter((snapshot) => isOurs(snapshot.name) || snapshot.holds.has(HOLD_TAG));
+  const shared = snapshots.filter((snapshot) => isShared(snapshot.name));
+  if (shared.length > SHARED_MAX) return `${name} on ${id} keeps ${shared.length} shared snapshots`;
+  const moved = snapshots.filter((snapshot) => !shared.includes(snapshot));
+  const ours = moved.filter((snapshot) => isOurs(snapshot.name) || snapshot.holds.has(HOLD_TAG));
   return ours.length > 0 ? `${name} on ${id} keeps ${ours.map((snapshot) => snapshot.name).join()}` : null;
 }

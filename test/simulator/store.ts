@@ -27,7 +27,7 @@ export function createSimStores(deps: StoreDeps): StoreFactory {
   return {
     create: (path, { id }) =>
       process.io(FLUSH_MS, () => {
-        datasetAt(path).content = { storeId: id, term: null, objects: new Map(), documents: new Map() };
+        datasetAt(path).content = { storeId: id, term: null, objects: new Map(), documents: new Map(), sequence: 0 };
       }),
     open: (path, options) =>
       process.io(FLUSH_MS, () => {
@@ -110,7 +110,7 @@ export class SimStore {
         const objects = new Map(content.objects);
         if (value === null) objects.delete(key);
         else objects.set(key, value);
-        return { ...content, objects };
+        return { ...content, objects, sequence: content.sequence + 1 };
       };
       const write = truth.begin(this.id, this.term, key, value);
       this.#dataset.dirty.push(change);
@@ -147,7 +147,7 @@ export class SimStore {
   async setDocument(name: string, value: unknown): Promise<void> {
     await this.#deps.process.io(FLUSH_MS, () => {
       const documents = new Map(this.#content.documents).set(name, JSON.stringify(value));
-      this.#dataset.content = { ...this.#content, documents };
+      this.#dataset.content = { ...this.#content, documents, sequence: this.#content.sequence + 1 };
     });
   }
 
@@ -156,7 +156,7 @@ export class SimStore {
   }
 
   stats() {
-    return { objects: this.#content.objects.size, versions: 0, bytes: 0, uploads: 0, sequence: 0 };
+    return { objects: this.#content.objects.size, versions: 0, bytes: 0, uploads: 0, sequence: this.#content.sequence };
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,15 @@ interface DatasetTruth {
   /** What was current, since which step; newest last. */
   readonly versions: { readonly step: number; readonly objects: Objects }[];
   readonly pending: Set<Write>;
+  /** An operator has given up what came after this; counts from an opening far above. */
+  givenUp: Objects | null;
+}
+
+/** No term is so far above another by itself. */
+const FAR = 500_000;
+
+function isSame(a: Objects, b: Objects): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 }
 
 export class Violation extends Error {}
@@ -55,14 +64,22 @@ export class Truth {
     this.note(`${node} opens ${id.slice(0, 6)} at ${formatTerm(term)}`);
     const known = this.#datasets.get(id);
     if (!known) {
-      this.#datasets.set(id, { highest: term, versions: [{ step: this.#step(), objects }], pending: new Set() });
+      this.#datasets.set(id, {
+        highest: term,
+        versions: [{ step: this.#step(), objects }],
+        pending: new Set(),
+        givenUp: null,
+      });
       return;
     }
     this.#mustLive(id, `${node} opens it`);
     if (compareTerms(term, known.highest) <= 0) {
       this.fail(`I4: ${id} opened on ${node} at ${formatTerm(term)} after ${formatTerm(known.highest)}`);
     }
-    this.#compare(node, id, known, objects);
+    const isSuccession = known.givenUp !== null && term.n - known.highest.n > FAR;
+    const current = isSuccession ? known.givenUp : known.versions.at(-1)?.objects;
+    this.#compare(node, id, known, objects, current ?? new Map());
+    if (isSuccession) known.givenUp = null;
     known.highest = term;
     // What was in flight under a lower term is part of this opening, or must never be acknowledged.
     for (const write of known.pending) write.state = objects.get(write.key) === write.value ? 'flushed' : 'outlived';
@@ -92,15 +109,25 @@ export class Truth {
     if (this.#buried.has(id)) this.fail(`I3: ${id} is removed, and ${what}`);
   }
 
+  /** An operator's word: goes on from here, which is what it once was, as a whole. */
+  giveUp(id: string, objects: Objects): void {
+    const known = this.#datasets.get(id);
+    if (!known) return;
+    this.count('owner given up');
+    const was = known.versions.some((version) => isSame(version.objects, objects));
+    if (!was) this.fail(`I2: a replica of ${id} holds what it never was: ${JSON.stringify([...objects])}`);
+    known.givenUp = objects;
+  }
+
   /** An owner's copy leaves its name, or is destroyed. */
   setAside(node: string, id: string, term: Term): void {
     const highest = this.highestOf(id);
     if (!highest || this.#buried.has(id) || compareTerms(term, highest) < 0) return;
+    if (this.#datasets.get(id)?.givenUp) return;
     this.fail(`I2: ${node} puts away ${id} at ${formatTerm(term)}, and nothing newer was opened`);
   }
 
-  #compare(node: string, id: string, known: DatasetTruth, objects: Objects): void {
-    const current = known.versions.at(-1)?.objects ?? new Map<string, string>();
+  #compare(node: string, id: string, known: DatasetTruth, objects: Objects, current: Objects): void {
     for (const key of new Set([...current.keys(), ...objects.keys()])) {
       const want = current.get(key) ?? null;
       const found = objects.get(key) ?? null;

@@ -12,6 +12,7 @@ import { Nemesis, type Profile } from './nemesis.ts';
 import { SimNetwork } from './network.ts';
 import { SimNode } from './node.ts';
 import { Random } from './random.ts';
+import { unreplicated } from './replication.ts';
 import { restless } from './rest.ts';
 import { Scheduler } from './scheduler.ts';
 import { Truth } from './truth.ts';
@@ -76,10 +77,13 @@ export class World {
   readonly #configs = new Map<string, Config>();
   readonly #makeNode: (id: string, listens: boolean) => SimNode;
   readonly #mode: 'lazy' | 'background';
+  readonly #copies: number;
 
   constructor(seed: number, profile: Profile) {
     const random = new Random(seed);
     this.random = random;
+    // Not drawn: older seeds keep their histories where there is one copy.
+    this.#copies = 1 + (seed % 3);
     const count = (what: string) => this.count(what);
     this.truth = new Truth(
       () => this.scheduler.steps,
@@ -144,7 +148,7 @@ export class World {
         secrets: ['secret'],
         credentialKeys: [],
         coordinator: { kind: 'embedded', folder: '/nowhere' },
-        copies: 1,
+        copies: this.#copies,
         leaseMs: 10_000,
         region: 'us-east-1',
         domains: [],
@@ -166,7 +170,7 @@ export class World {
       rebalance: { mode: this.#mode, concurrency: 4, bandwidthBytesPerSecond: null },
       defaults: { objectOwnership: 'BucketOwnerEnforced', lifecycleDayMs: 86_400_000 },
       retention: { priorCopyMs: 40_000 },
-      replication: { everyMs: 60_000, concurrency: 4 },
+      replication: { everyMs: 5_000, concurrency: 4 },
       snapshots: { everyMs: null, keep: { last: 8, daily: 0, monthly: 0 } },
       log: { level: 'info' },
       mapContentHash: `${this.members.join()} ${[...this.draining].join()}`.replace(/[^a-z0-9]/g, '-').padEnd(64, '0'),
@@ -299,6 +303,8 @@ export class World {
     const done = await this.scheduler.runUntil(() => read || failed !== null, 10 * 60_000);
     if (failed) throw failed;
     if (!done) this.truth.fail('liveness: the last reading does not end');
+    const replicated = await this.scheduler.runUntil(() => unreplicated(this) === null, SETTLE_MS, LOOK_MS);
+    if (!replicated) this.truth.fail(`liveness: ${unreplicated(this)}`);
     if (this.truth.violation) throw this.truth.violation;
   }
 

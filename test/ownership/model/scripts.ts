@@ -136,7 +136,10 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
     const forgotten: Event = { on: 'record', record: recordOf(), tag: null, behind: true, buried: false };
     return [
       [replica, [{ on: 'follow' }, again]],
-      [replica, [{ on: 'follow' }, claims, again]],
+      [replica, [{ on: 'follow' }, claims, again, { ...failed, copy: null }]],
+      [replica, [{ on: 'follow' }, again, { ...failed, copy: null }]],
+      [replica, [{ on: 'follow' }, claims, again, { ...failed, copy: received }]],
+      [replica, [{ on: 'follow' }, again, { ...failed, copy: received }]],
       [replica, [{ on: 'follow' }, forgotten, again]],
       [replica, [{ on: 'follow' }, { on: 'cancel-pull' }]],
     ];
