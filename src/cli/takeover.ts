@@ -26,13 +26,18 @@ export const takeoverCommand = defineCommand({
   },
   async run({ args }) {
     const admin = connectAdmin(args);
-    const reports = await findCopies(admin, args.bucket, args.node);
+    const { reports, silent } = await findCopies(admin, args.bucket, args.node);
     const [best] = reports;
-    if (!best) throw new Error('bug: no copy, and no error');
+    if (!best) throw noCopy(args.bucket, silent);
+    const unheard = silent.filter((node) => node !== lostBy(best));
     if (!args['accept-loss']) {
       if (args.json) printJson(best);
-      else print([formatReport(best, Date.now()), ...formatOthers(reports.slice(1))].join('\n'));
+      else print([formatReport(best, Date.now()), ...formatOthers(reports.slice(1), unheard)].join('\n'));
       throw new ZringError('CONFIG_REFUSED', 'nothing was changed; to take it over, add --accept-loss');
+    }
+    if (unheard.length > 0 && args.node === undefined) {
+      const message = `${unheard.join(', ')} did not answer and may have a newer copy; bring that node back, or choose with --node ${best.node}`;
+      throw new ZringError('CONFIG_REFUSED', message);
     }
     const once = { once: true, look: `zring takeover ${args.bucket}` } as const;
     const taken = (await admin.post(pathOf(best.node, args.bucket), { acceptLoss: true }, once)) as Report;
@@ -46,30 +51,44 @@ function pathOf(node: string, bucket: string): string {
   return `/nodes/${node}/takeover/${encodeURIComponent(bucket)}`;
 }
 
-/** Every node is asked, through any: the record does not say who has copies. The best one first; never empty. */
-async function findCopies(admin: AdminClient, bucket: string, only: string | undefined): Promise<Report[]> {
+interface Copies {
+  /** The best one first. */
+  readonly reports: readonly Report[];
+  /** Nodes that did not answer, or not to this. */
+  readonly silent: readonly string[];
+}
+
+/** Every node is asked, through any: the record does not say who has copies. */
+async function findCopies(admin: AdminClient, bucket: string, only: string | undefined): Promise<Copies> {
   const silent: string[] = [];
-  const found: Report[] = [];
+  const reports: Report[] = [];
   for (const { id } of admin.config.nodes) {
     if (only !== undefined && id !== only) continue;
     try {
-      found.push((await admin.get(pathOf(id, bucket))) as Report);
+      reports.push((await admin.get(pathOf(id, bucket))) as Report);
     } catch (error) {
-      if (isZringError(error, 'NODE_UNREACHABLE')) silent.push(id);
-      else if (!isZringError(error, 'DATASET_MISSING')) throw error;
+      if (!isZringError(error, 'DATASET_MISSING')) silent.push(id);
     }
   }
-  if (found.length > 0) return found.sort(byWorth);
+  return { reports: reports.sort(byWorth), silent };
+}
+
+function noCopy(bucket: string, silent: readonly string[]): ZringError {
   const asked = silent.length > 0 ? `; no answer from ${silent.join(', ')}` : '';
-  throw new ZringError(
+  return new ZringError(
     'DATASET_MISSING',
     `there is no replica of ${bucket}, and none is promised to another node${asked}`,
   );
 }
 
+/** Who is expected to be silent. */
+function lostBy(report: Report): string | null {
+  return report.kind === 'replica' ? report.owner : report.promisedTo;
+}
+
 /** What can be served now, then what certainly lacks nothing, then the newest. */
 export function byWorth(a: Report, b: Report): number {
-  return rankOf(a) - rankOf(b) || ageRank(b) - ageRank(a);
+  return rankOf(a) - rankOf(b) || snapshotMs(b) - snapshotMs(a) || currentMs(b) - currentMs(a);
 }
 
 function rankOf(report: Report): number {
@@ -78,16 +97,21 @@ function rankOf(report: Report): number {
   return 1;
 }
 
-function ageRank(report: Report): number {
-  return report.kind === 'replica' ? (report.currentMs ?? report.snapshotMs) : 0;
+function snapshotMs(report: Report): number {
+  return report.kind === 'replica' ? report.snapshotMs : 0;
+}
+
+function currentMs(report: Report): number {
+  return report.kind === 'replica' ? (report.currentMs ?? 0) : 0;
 }
 
 export function formatReport(report: Report, nowMs: number): string {
   return report.kind === 'replica' ? formatReplica(report, nowMs) : formatTakeover(report);
 }
 
-function formatOthers(reports: readonly Report[]): string[] {
-  if (reports.length === 0) return [];
+function formatOthers(reports: readonly Report[], unheard: readonly string[]): string[] {
+  const silent = unheard.length > 0 ? ['', `No answer, and perhaps a newer copy: ${unheard.join(', ')}`] : [];
+  if (reports.length === 0) return silent;
   const lines = reports.map((report) => {
     const what =
       report.kind === 'replica'
@@ -95,7 +119,7 @@ function formatOthers(reports: readonly Report[]): string[] {
         : `the copy that was promised to ${report.promisedTo}`;
     return `  ${report.node}: ${what}${report.refused === null ? '' : ` (not now: ${report.refused})`}`;
   });
-  return ['', 'Other copies (choose one with --node):', ...lines];
+  return ['', 'Other copies (choose one with --node):', ...lines, ...silent];
 }
 
 export function formatReplica(report: SuccessionReport, nowMs: number): string {

@@ -6,6 +6,7 @@ import type { PeerMethods } from '../common/peer.ts';
 import { formatTerm } from '../common/term.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import { type CopyDescription, Fields, METHODS, readAsked, type SnapshotRef, writePromise } from './peer-messages.ts';
+import { isSound } from './publication.ts';
 import type { Replicas } from './replicas/replicas.ts';
 import { takeShared } from './replicas/shared-snapshots.ts';
 import type { DatasetRunner } from './runner.ts';
@@ -157,32 +158,53 @@ async function takeStep(
 ): Promise<{ name: string; guid: string }> {
   const { driver, salt } = deps;
   const { dataset } = runner;
-  const { copy } = runner.state;
-  requireOwner(deps, runner, request.id);
-  // Frozen already: what was promised is the newest there will be.
-  if (copy?.promise) return { name: copy.promise.snapshot, guid: copy.promise.guid };
-  return runner.onDisk(async () => {
-    const current = requireOwner(deps, runner, request.id);
-    if (current.promise) return { name: current.promise.snapshot, guid: current.promise.guid };
-    runner.dispatch({ on: 'contact', from: request.from });
-    await dropSteps(driver, dataset, request.from, request.have);
-    // An open store is copied through itself; a closed one stays closed while this queue runs.
-    const snapshot = await driver.snapshot(dataset, stepName(request.from, salt()), runner.store ?? undefined);
-    await driver.hold(dataset, snapshot.name, HOLD_TAG);
-    return { name: snapshot.name, guid: snapshot.guid };
-  });
+  return atRest(
+    deps,
+    runner,
+    request.id,
+    async () => {
+      runner.dispatch({ on: 'contact', from: request.from });
+      await dropSteps(driver, dataset, request.from, request.have);
+      // An open store is copied through itself; a closed one stays closed while this queue runs.
+      const snapshot = await driver.snapshot(dataset, stepName(request.from, salt()), runner.store ?? undefined);
+      await driver.hold(dataset, snapshot.name, HOLD_TAG);
+      return { name: snapshot.name, guid: snapshot.guid };
+    },
+    {},
+  );
 }
 
 /** What all copies have in common, as new as the dataset. */
-async function shareStep(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Promise<SnapshotRef> {
-  const { copy } = runner.state;
-  requireOwner(deps, runner, id);
-  if (copy?.promise) return { name: copy.promise.snapshot, guid: copy.promise.guid };
-  return runner.onDisk(async () => {
-    const current = requireOwner(deps, runner, id);
-    if (current.promise) return { name: current.promise.snapshot, guid: current.promise.guid };
-    return takeShared(deps.replicas.shared, runner, id);
-  });
+function shareStep(deps: HandoffServerDeps, runner: DatasetRunner, id: string) {
+  // A promised one is as new as it gets.
+  return atRest(deps, runner, id, () => takeShared(deps.replicas.shared, runner, id), { ageMs: 0 });
+}
+
+/** What was promised is the newest there will be; else the task, alone on the disk. */
+async function atRest<T extends SnapshotRef>(
+  deps: HandoffServerDeps,
+  runner: DatasetRunner,
+  id: string,
+  task: () => Promise<T>,
+  also: Omit<T, keyof SnapshotRef>,
+): Promise<SnapshotRef & Omit<T, keyof SnapshotRef>> {
+  const promised = () => {
+    const { promise } = requireOwner(deps, runner, id);
+    return promise && { name: promise.snapshot, guid: promise.guid, ...also };
+  };
+  return (
+    promised() ??
+    runner.onDisk(async () => {
+      const known = promised();
+      if (known) return known;
+      const { at } = runner.state.phase;
+      // Nothing comes after the final snapshot, promised or not yet.
+      if (at === 'sealing' || at === 'promising') {
+        throw new ZringError('DATASET_BUSY', `${runner.dataset} is ${at}`, { subject: runner.dataset });
+      }
+      return task();
+    })
+  );
 }
 
 /**
@@ -206,6 +228,6 @@ function requireCopy(deps: HandoffServerDeps, runner: DatasetRunner, id: string)
 
 function requireOwner(deps: HandoffServerDeps, runner: DatasetRunner, id: string): Copy {
   const copy = requireCopy(deps, runner, id);
-  if (copy.role === 'owner' && !copy.deleting) return copy;
+  if (copy.role === 'owner' && !copy.deleting && isSound(runner.state)) return copy;
   throw new ZringError('NOT_OWNER', `${runner.dataset} is not owned here`, { details: deps.notOwner(runner.dataset) });
 }

@@ -12,6 +12,7 @@ import { DELETED_PREFIX, RECEIVING_PREFIX, receivingName } from './copy-properti
 import { isPullPhase } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { METHODS, readDescription } from './peer-messages.ts';
+import { dropShared } from './replicas/shared-snapshots.ts';
 import type { DatasetRunner } from './runner.ts';
 import { HOLD_TAG, isOurs, isShared } from './snapshot-names.ts';
 import type { CopyState } from './state.ts';
@@ -132,12 +133,15 @@ export class Janitor {
   }
 
   #isOver(runner: DatasetRunner): boolean {
-    const { clock, priorCopyMs, isHome } = this.#deps;
+    const { self, clock, priorCopyMs, isHome, replicas } = this.#deps;
     const { copy } = runner.state;
     if (this.#isReplica(runner)) {
       this.#idleSinceMs.delete(runner.dataset);
       return false;
     }
+    // Of an earlier dataset of the name: that one is gone for good, and this node should have a replica of the next.
+    const { record } = runner.state;
+    if (record && isSucceeded(runner.state) && replicas(record).includes(self)) return true;
     if (copy?.role === 'prior' && copy.priorSinceMs !== null)
       return clock.wallMs() - copy.priorSinceMs >= priorCopyMs();
     if (isHome(runner.dataset)) return false;
@@ -187,13 +191,11 @@ export class Janitor {
 
   /** The base for moving back is kept as long as the copy it would meet there; then it only holds space. */
   async #dropSnapshots(runner: DatasetRunner): Promise<void> {
-    const { driver, clock, priorCopyMs } = this.#deps;
+    const { driver, clock, logger, priorCopyMs } = this.#deps;
     if (!isAtRest(runner.state)) return;
     const { record } = runner.state;
     const isAlone = record !== null && this.#deps.replicas(record).length === 0;
-    const snapshots = await driver.snapshots(runner.dataset);
-    for (const snapshot of snapshots) {
-      // Those that replicas share go by their own rule, as long as there are replicas.
+    for (const snapshot of await driver.snapshots(runner.dataset)) {
       if (!(isOurs(snapshot.name) || (isAlone && isShared(snapshot.name)))) continue;
       if (clock.wallMs() - snapshot.createdMs < priorCopyMs()) continue;
       await runner.onDisk(async () => {
@@ -202,7 +204,16 @@ export class Janitor {
         await driver.destroySnapshot(runner.dataset, snapshot.name);
       });
     }
+    // Those that replicas share go by their own rule, as long as there are replicas.
+    if (isAlone) return;
+    const deps = { driver, logger, nowMs: () => clock.wallMs(), maxAgeMs: priorCopyMs };
+    await runner.onDisk(async () => (isAtRest(runner.state) ? dropShared(deps, runner.dataset) : undefined));
   }
+}
+
+/** Another dataset of the name lives, above the copy. */
+function isSucceeded({ copy, record }: CopyState): boolean {
+  return copy !== null && record !== null && record.id !== copy.id && record.term.n > copy.term.n;
 }
 
 /**

@@ -270,7 +270,9 @@ class OwnershipNode implements Ownership {
     this.#loops.add('map', catalogPollMs * 5, () => this.#map.sync());
     this.#loops.add('tick', tickMs, async () => this.#runners.tick());
     this.#loops.add('rebalance', rebalanceMs, async () => this.#rebalance());
-    this.#loops.add('replicas', replicasMs, async () => (this.#lease.withheld() ? undefined : this.#replicas.round()));
+    this.#loops.add('replicas', replicasMs, async () => {
+      if (!this.#stopping && !this.#lease.withheld()) this.#replicas.round();
+    });
     this.#loops.add('janitor', janitorMs, async () => (this.#lease.withheld() ? undefined : this.#janitor.round()));
     this.#loops.add('snapshots', snapshotPollMs, async () =>
       this.#lease.withheld() ? undefined : this.#schedule.round(),
@@ -381,6 +383,7 @@ class OwnershipNode implements Ownership {
       this.#deps.metrics?.movesTotal.inc({ outcome: succeeded ? 'adopted' : 'given-up' });
       this.#loops.soon('rebalance');
     }
+    if (before.phase.at === 'following' && state.phase.at !== 'following') this.#loops.soon('replicas');
     if (state.successor && !before.successor) this.#loops.soon('catalog');
     if (!before.openTerm && state.openTerm) {
       runner.lastUsedMs = this.#deps.clock.monotonicMs();

@@ -20,7 +20,8 @@ export interface PlacementDeps {
 export class Placement {
   readonly #deps: PlacementDeps;
   readonly #away = new Set<string>();
-  readonly #replicas = new Set<string>();
+  /** Of datasets that are owned here, or of which this node should have a replica: who should have one. */
+  readonly #replicas = new Map<string, { readonly owner: string; readonly nodes: readonly string[] }>();
   readonly #changed = new Set<string>();
   /** What is left of a look at everything. */
   #rest: Iterator<string> | null = null;
@@ -64,21 +65,24 @@ export class Placement {
 
   /** Live records of datasets of which this node should have a replica, as far as it was looked at. */
   *replicas(): Iterable<OwnershipRecord> {
-    const { entries } = this.#deps.catalog.catalog;
-    for (const dataset of this.#replicas) {
-      const record = entries.get(dataset)?.record;
-      if (record && this.isReplica(record)) yield record;
+    const { self, catalog } = this.#deps;
+    for (const [dataset, { owner }] of this.#replicas) {
+      if (owner === self) continue;
+      const record = catalog.catalog.entries.get(dataset)?.record;
+      if (record && record.phase !== 'deleted' && record.owner === owner) yield record;
     }
   }
 
-  isReplica(record: OwnershipRecord): boolean {
-    const { self, map } = this.#deps;
-    return record.phase !== 'deleted' && map.replicas(record).includes(self);
+  /** Who should have a replica of what is owned here, as far as it was looked at. */
+  replicasOf(dataset: string): readonly string[] {
+    return this.#replicas.get(dataset)?.nodes ?? [];
   }
 
   #look(dataset: string): void {
     const record = this.#deps.catalog.catalog.entries.get(dataset)?.record;
-    if (record && this.isReplica(record)) this.#replicas.add(dataset);
+    const nodes = record && record.phase !== 'deleted' ? this.#deps.map.replicas(record) : [];
+    const isOurs = record?.owner === this.#deps.self || nodes.includes(this.#deps.self);
+    if (record && isOurs) this.#replicas.set(dataset, { owner: record.owner, nodes });
     else this.#replicas.delete(dataset);
     if (record && this.#isAway(record)) this.#away.add(dataset);
     else this.#away.delete(dataset);

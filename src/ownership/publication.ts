@@ -102,6 +102,12 @@ export function publicationOf(state: CopyState): Publication {
   return verdict;
 }
 
+/** Nothing that is known speaks against this owner's copy. */
+export function isSound(state: CopyState): boolean {
+  const { kind } = publicationOf(state);
+  return kind === 'current' || kind === 'put';
+}
+
 /**
  * The record says that the node we promised to has committed. It has the word now; that it has adopted (and not refused)
  * it must still say itself before our copy becomes a prior one.

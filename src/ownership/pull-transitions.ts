@@ -253,6 +253,12 @@ function committed(state: CopyState, phase: At<'committing'>, event: Event): Ste
   // What a restored dump holds of this name: an older dataset, or a creation that was taken back. The owner publishes over
   // these too; a copy whose promise is adopted has no owner any more who would.
   if (record.id === copy.id ? isVoid(record) : record.term.n < copy.term.n) return commit(seen);
+  // An operator gave up the owner, and this handover with it (`seize`). Nothing was opened here: refused for good, so that
+  // the copy is a replica again, and whoever promised it hears so.
+  const { term: promised, node } = copy.source ?? { term: copy.term, node: '' };
+  if (record.id === copy.id && record.phase !== 'deleted' && record.owner !== state.self) {
+    return refuse({ ...seen, phase: IDLE }, copy.id, promised.n, null, node);
+  }
   // A higher term, a tombstone or another dataset: nothing that this protocol does leads here. Stay out, say so.
   return stay(
     { ...seen, phase: IDLE },

@@ -10,12 +10,13 @@ import type { MoveInfo } from '../cluster/coordinator.ts';
 import type { Clock } from '../common/clock.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
 import type { PeerTransport } from '../common/peer.ts';
-import { compareTerms, parseTerm } from '../common/term.ts';
+import { compareTerms, formatTerm, parseTerm, type Term } from '../common/term.ts';
 import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { copyProperties, parseCopy, receivingName, setAsideName } from './copy-properties.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { type CopyDescription, Fields, METHODS, readDescription, type SnapshotRef } from './peer-messages.ts';
+import { ACCEPTED_TERM_STEP } from './publication.ts';
 import { between, HOLD_TAG, isOurs, isShared, KEEP_TAG } from './snapshot-names.ts';
 import type { Copy, HandoffSource } from './state.ts';
 import type { TokenBucket } from './token-bucket.ts';
@@ -40,6 +41,8 @@ export interface PullJob {
   readonly dataset: string;
   readonly id: string;
   readonly source: string;
+  /** Of the record: an owner below it is an old copy. */
+  readonly atLeast: Term | null;
   readonly signal: AbortSignal;
 }
 
@@ -53,6 +56,10 @@ interface Progress {
 export class Puller {
   readonly #deps: PullerDeps;
   readonly #progress = new Map<string, Progress>();
+  /** Set aside until the next copy has come. */
+  readonly #replaced = new Map<string, readonly { readonly aside: string; readonly copy: Copy }[]>();
+  /** Snapshots that copies went back to after an increment was refused. */
+  readonly #rewound = new Map<string, string>();
   /** Of replicas: no move, and nothing that ends in one. */
   readonly #following = new Map<string, Progress>();
 
@@ -114,7 +121,7 @@ export class Puller {
   /** For a replica: once, up to the snapshot that all copies share. */
   async follow(job: PullJob): Promise<void> {
     const { limits, peers, clock, onFollowed } = this.#deps;
-    const asOfMs = clock.wallMs();
+    const askedMs = clock.wallMs();
     const answer = await peers.call(
       job.source,
       METHODS.snapshot,
@@ -123,15 +130,18 @@ export class Puller {
     );
     const fields = new Fields(answer, METHODS.snapshot);
     const target = { name: fields.text('name'), guid: fields.text('guid') };
+    // Of a snapshot that was taken a while ago, it is not said that nothing was written since.
+    const asOfMs = askedMs - fields.count('ageMs');
     const description = await this.#describe(job);
+    this.#requireNewer(job, description, job.atLeast);
     const progress: Progress = { from: job.source, phase: 'copying', bytes: 0, sinceMs: clock.monotonicMs() };
     this.#following.set(job.dataset, progress);
     try {
       const base = await this.#findBase(job, description);
-      if (base?.guid !== target.guid) await this.#catchUp(job, target, base, description, progress);
+      if (isBehind(description, base, target)) await this.#catchUp(job, target, base, description, progress);
       else await this.#alignKept(job, description);
       await this.#alignShared(job, description);
-      await this.#becomeReplica(job);
+      await this.#noteTerm(job, description);
     } finally {
       this.#following.delete(job.dataset);
     }
@@ -190,30 +200,33 @@ export class Puller {
     }
   }
 
-  /** A former owner's copy that has followed is a received one from then on: its own end of the story is at the owner. */
-  async #becomeReplica({ dataset }: PullJob): Promise<void> {
+  /**
+   * The term of the owner that was followed: what stands here belongs to that line of owners. A former owner's copy that has
+   * followed is a received one from then on: all that it had is at the owner.
+   */
+  async #noteTerm({ dataset }: PullJob, { term }: CopyDescription): Promise<void> {
     const { driver, cluster } = this.#deps;
     const info = await driver.get(dataset);
     const copy = info && parseCopy(info)?.copy;
-    if (copy?.role !== 'prior') return;
-    await driver.setProperties(
-      dataset,
-      copyProperties(dataset, cluster, { ...copy, role: 'receiving', priorSinceMs: null }),
-    );
+    if (copy?.role !== 'prior' && copy?.role !== 'receiving') return;
+    const followed = highest(copy.term, parseTerm(term ?? ''));
+    if (copy.role === 'receiving' && compareTerms(followed, copy.term) === 0) return;
+    const next: Copy = { ...copy, role: 'receiving', term: followed, priorSinceMs: null };
+    await driver.setProperties(dataset, copyProperties(dataset, cluster, next));
   }
 
   /** Of the shared ones, those stay that the owner keeps: the newest common one is what the next owner sends from. */
   async #alignShared({ dataset }: PullJob, { snapshots }: CopyDescription): Promise<void> {
     const { driver, logger } = this.#deps;
     const theirs = new Set(snapshots.map(({ guid }) => guid));
-    try {
-      for (const { name, guid } of (await driver.snapshots(dataset)).slice(0, -1)) {
-        if (!isShared(name) || theirs.has(guid)) continue;
+    for (const { name, guid } of (await driver.snapshots(dataset)).slice(0, -1)) {
+      if (!isShared(name) || theirs.has(guid)) continue;
+      try {
         await driver.release(dataset, name, HOLD_TAG);
         await driver.destroySnapshot(dataset, name);
+      } catch (error) {
+        logger.debug({ err: error, dataset, snapshot: name }, 'a shared snapshot is not destroyed here yet');
       }
-    } catch (error) {
-      logger.debug({ err: error, dataset }, 'a shared snapshot is not destroyed here yet');
     }
   }
 
@@ -266,14 +279,23 @@ export class Puller {
     if (copy.role !== 'receiving' && copy.role !== 'prior') {
       throw new ZringError('DATASET_BUSY', `the copy of ${job.dataset} here is ${copy.role}`, { subject: job.dataset });
     }
+    if (copy.id === job.id && copy.role === 'receiving') this.#requireNewer(job, description, copy.term);
     const here = await driver.snapshots(job.dataset);
     const theirs = new Set(copy.id === job.id ? description.snapshots.map(({ guid }) => guid) : []);
     const common = here.findLast(({ guid }) => theirs.has(guid));
     if (common && common === here.at(-1)) return common;
-    if (common && copy.role === 'receiving') return this.#goBack(job, common);
-    const how = copy.id === job.id && this.#isSpent(copy, description) ? 'deleted' : 'deposed';
-    await this.#setAside(job, copy, how, 'it has nothing in common with the owner');
+    if (common && copy.role === 'receiving' && !isOtherLine(copy, description)) return this.#goBack(job, common);
+    if (copy.id === job.id && this.#isSpent(copy, description)) await this.#replace(job, copy, 'no snapshot in common');
+    else await this.#setAside(job, copy, 'it is of another line than its owner');
     return null;
+  }
+
+  /** An owner below what is known is an old copy of itself: nothing is taken from it. Errors: TERM_REFUSED. */
+  #requireNewer({ dataset, source }: PullJob, { term }: CopyDescription, known: Term | null): void {
+    const theirs = parseTerm(term ?? '');
+    if (known === null || (theirs && compareTerms(theirs, known) >= 0)) return;
+    const message = `${source} has ${dataset} at ${term}, and ${formatTerm(known)} is known: an old copy`;
+    throw new ZringError('TERM_REFUSED', message, { subject: dataset });
   }
 
   /** Its owner went back, or destroyed what came after: this copy follows. */
@@ -285,31 +307,57 @@ export class Puller {
     return common;
   }
 
-  /** The next attempt begins with a full stream. */
-  async #setAside({ dataset }: PullJob, copy: Copy, how: 'deleted' | 'deposed', reason: string): Promise<void> {
+  /** Kept, for an operator. The next attempt begins with a full stream. */
+  async #setAside({ dataset }: PullJob, copy: Copy, reason: string): Promise<string> {
     const { driver, logger, salt } = this.#deps;
-    const aside = setAsideName(how, copy, salt());
+    const aside = setAsideName('deposed', copy, salt());
     logger.warn({ dataset, aside, reason }, 'the copy here is no base; set aside');
     await driver.close(dataset);
     await driver.rename(dataset, aside);
+    return aside;
   }
 
-  /** Of an increment that was refused: what was only ever received has nothing of its own, everything else is kept. */
+  /** Set aside until there is another: it may be what is left when the owner is lost meanwhile. */
+  async #replace(job: PullJob, copy: Copy, reason: string): Promise<void> {
+    const aside = await this.#setAside(job, copy, reason);
+    this.#replaced.set(job.dataset, [...(this.#replaced.get(job.dataset) ?? []), { aside, copy }]);
+  }
+
+  /** What was replaced is destroyed by the janitor. One that a crash hides from this process is kept. */
+  async #dropReplaced(dataset: string): Promise<void> {
+    const { driver, salt } = this.#deps;
+    for (const { aside, copy } of this.#replaced.get(dataset) ?? []) {
+      await driver.rename(aside, setAsideName('deleted', copy, salt()));
+    }
+    this.#replaced.delete(dataset);
+  }
+
+  /**
+   * Of an increment that was refused: what was only ever received goes back to its newest snapshot, for a receive that was cut
+   * may have left something after it (zfs-fuse). Refused again from there, it is replaced. Everything else is kept.
+   */
   async #clearDiverged(job: PullJob, error: unknown): Promise<void> {
     if (!isZringError(error, 'DATASET_DIVERGED')) return;
-    const info = await this.#deps.driver.get(job.dataset);
+    const { driver } = this.#deps;
+    const info = await driver.get(job.dataset);
     const copy = info && parseCopy(info)?.copy;
-    if (copy?.role !== 'receiving' && copy?.role !== 'prior') return;
-    await this.#setAside(job, copy, copy.role === 'receiving' ? 'deleted' : 'deposed', error.message);
+    if (copy?.role === 'prior') await this.#setAside(job, copy, error.message);
+    if (copy?.role !== 'receiving') return;
+    const newest = (await driver.snapshots(job.dataset)).at(-1);
+    if (!newest || this.#rewound.get(job.dataset) === newest.guid) return this.#replace(job, copy, error.message);
+    this.#rewound.set(job.dataset, newest.guid);
+    await driver.close(job.dataset);
+    await driver.rollback(job.dataset, newest.name);
   }
 
   /** It was only ever of use as a base, and is none. */
-  #isSpent({ role, term, priorSinceMs }: Copy, theirs: CopyDescription): boolean {
-    if (role === 'receiving') return true;
+  #isSpent(copy: Copy, theirs: CopyDescription): boolean {
+    if (copy.role === 'receiving') return !isOtherLine(copy, theirs);
     const { clock, priorCopyMs } = this.#deps;
     const ownTerm = parseTerm(theirs.term ?? '');
-    const isAbove = theirs.role === 'owner' && !theirs.promised && ownTerm !== null && compareTerms(ownTerm, term) > 0;
-    return isAbove && priorSinceMs !== null && clock.wallMs() - priorSinceMs >= priorCopyMs();
+    const isAbove =
+      theirs.role === 'owner' && !theirs.promised && ownTerm !== null && compareTerms(ownTerm, copy.term) > 0;
+    return isAbove && copy.priorSinceMs !== null && clock.wallMs() - copy.priorSinceMs >= priorCopyMs();
   }
 
   async #step(
@@ -384,6 +432,9 @@ export class Puller {
     };
     await driver.setProperties(staged, copyProperties(job.dataset, cluster, copy));
     await driver.rename(staged, job.dataset);
+    await this.#dropReplaced(job.dataset).catch((error: unknown) => {
+      this.#deps.logger.warn({ err: error, dataset: job.dataset }, 'a replaced copy is kept');
+    });
   }
 
   /** One base is enough here; older ones only hold space. */
@@ -396,4 +447,20 @@ export class Puller {
       await driver.destroySnapshot(dataset, snapshot.name);
     }
   }
+}
+
+/** Between the two an operator gave something up: what this copy has beyond their common snapshot stands nowhere else. */
+function isOtherLine(copy: Copy, theirs: CopyDescription): boolean {
+  const term = parseTerm(theirs.term ?? '');
+  return term === null || term.n - copy.term.n >= ACCEPTED_TERM_STEP;
+}
+
+/** The base may be newer than what is shared: of a move that was given up. */
+function isBehind({ snapshots }: CopyDescription, base: SnapshotRef | null, target: SnapshotRef): boolean {
+  const at = (ref: SnapshotRef | null) => snapshots.findIndex(({ guid }) => guid === ref?.guid);
+  return base === null || at(base) < at(target);
+}
+
+function highest(a: Term, b: Term | null): Term {
+  return b && compareTerms(b, a) > 0 ? b : a;
 }

@@ -4,6 +4,7 @@
 // Following asks for nothing but snapshots: no claim, no promise, so it may begin and end at any moment. Taking over is
 // decided by the record alone: of two replicas that try, one finds the other there.
 import { type OwnershipRecord, recordVersion } from '../cluster/record.ts';
+import { compareTerms } from '../common/term.ts';
 import { ACCEPTED_TERM_STEP, raisedTerm } from './publication.ts';
 import { pullable, staleCompletion } from './pull-transitions.ts';
 import type { Copy, CopyState, Event, Phase, Step } from './state.ts';
@@ -62,13 +63,18 @@ function isReplica(copy: Copy | null, id: string): boolean {
 
 function seizing(state: CopyState, phase: At<'seizing'>, event: Event): Step {
   const { copy } = state;
+  const { id } = phase;
   if (!copy) return stay({ ...state, phase: IDLE });
   // Unavailable, or unknown: what stands here is as it was, and the operator asks again.
   if (event.on === 'coordinator-failed') return stay({ ...state, phase: IDLE }, warn(event.failure));
   if (event.on === 'record-read') {
     const { tagged, known } = event;
     const seen = absorb(state, tagged);
-    const current = tagged?.record ?? known ?? null;
+    // A restored dump may show an owner of long ago; what this node knows counts beside it.
+    const heard = tagged?.record ?? null;
+    const isNewer =
+      known?.id === id && (heard === null || (heard.id === id && compareTerms(known.term, heard.term) > 0));
+    const current = isNewer ? known : (heard ?? known ?? null);
     if (current && !isOf(current, phase, state.self)) {
       const message = `${state.dataset}: not taken over, the record is of ${current.owner}`;
       return stay({ ...seen, phase: IDLE }, { do: 'note', level: 'error', message });

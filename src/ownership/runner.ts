@@ -26,6 +26,7 @@ import type { SnapshotShelf } from './snapshot-shelf.ts';
 import type { Answer, Copy, CopyState, Effect, Event, StepObserver } from './state.ts';
 import { StorePlace } from './store-place.ts';
 import { recover, step } from './transitions.ts';
+import { Watchers } from './watchers.ts';
 import { FROM_OUTSIDE, STILL_DONE } from './withheld.ts';
 
 /** How stores are made and opened; the real one is src/store/store.ts. */
@@ -82,7 +83,7 @@ export class DatasetRunner {
   #requests = new Map<string, (answer: Answer) => void>();
   #contents = new Map<string, NewContent>();
   #pull: { run: number; controller: AbortController } | null = null;
-  #watchers: (() => void)[] = [];
+  readonly #watchers: Watchers;
   #inFlight = 0;
   #closedAt: number | null = null;
   #stopped = false;
@@ -99,6 +100,7 @@ export class DatasetRunner {
     this.deps = deps;
     this.dataset = dataset;
     this.gate = new Gate(deps.clock, deps.timers);
+    this.#watchers = new Watchers(deps.timers);
     this.place = new StorePlace(deps.clock);
     const entry = deps.catalog.entry(dataset);
     this.#state = recover(deps.self, dataset, copy, deps.fences.of([copy?.id, entry?.record.id]), {
@@ -119,14 +121,14 @@ export class DatasetRunner {
 
   set store(store: Store | null) {
     // With somebody still inside, what is committed until the end is not known.
-    if (this.#store && !store) this.#closedAt = this.gate.inside > 0 ? Number.NaN : this.#store.stats().sequence;
+    if (this.#store && !store) this.#closedAt = this.gate.inside > 0 ? Number.NaN : sequenceOf(this.#store);
     this.#store = store;
     if (store) this.#fenced = false;
   }
 
   /** Of the last commit, while open or when last closed here; null = never open here; NaN = not known. */
   get sequence(): number | null {
-    return this.#store ? this.#store.stats().sequence : this.#closedAt;
+    return this.#store ? sequenceOf(this.#store) : this.#closedAt;
   }
 
   get verdict(): GateVerdict {
@@ -172,7 +174,7 @@ export class DatasetRunner {
     const failure = { code: 'SHUTTING_DOWN', message: 'this node is stopping' } as const;
     for (const settle of this.#requests.values()) settle({ ok: false, failure });
     this.#requests.clear();
-    this.#wake();
+    this.#watchers.wake();
   }
 
   /** For whoever makes another from the same disk. */
@@ -200,10 +202,10 @@ export class DatasetRunner {
     const from = this.#refresh(before, 'id' in event ? event.id : null);
     const { state, effects } = step(from, event, this.deps.clock.monotonicMs(), this.deps.limits.machine);
     this.deps.onStep?.(from, event, state, effects);
-    this.#state = state;
+    this.#state = this.#settled(before, state);
     for (const effect of effects) this.#start(effect);
     if (state === before && effects.length === 0) return;
-    this.#wake();
+    this.#watchers.wake();
     this.deps.onChange(this, before);
   }
 
@@ -224,6 +226,19 @@ export class DatasetRunner {
     const missing = Object.keys(stored).some((id) => !state.fences[id]);
     if (buried === state.buried && !missing) return state;
     return { ...state, buried, fences: missing ? { ...stored, ...state.fences } : state.fences };
+  }
+
+  /** What was noted of another copy, or of one that others have written since, does not count any more. */
+  #settled(before: CopyState, state: CopyState): CopyState {
+    if (state.copy === before.copy) return state;
+    if (state.copy?.role !== 'owner') this.forgetShared();
+    return { ...state, buried: this.#isBuried(state) };
+  }
+
+  /** The numbers of commits may come again with other content. */
+  forgetShared(): void {
+    this.shared = null;
+    this.#closedAt = null;
   }
 
   #isBuried({ copy }: CopyState): boolean {
@@ -259,27 +274,11 @@ export class DatasetRunner {
 
   /** Resolves at the next change of state, or false after the time. */
   changed(timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        callOff();
-        resolve(true);
-      };
-      const callOff = this.deps.timers.after(timeoutMs, () => {
-        this.#watchers = this.#watchers.filter((watcher) => watcher !== wake);
-        resolve(false);
-      });
-      this.#watchers.push(wake);
-    });
+    return this.#watchers.next(timeoutMs);
   }
 
   get waiting(): number {
-    return this.#watchers.length;
-  }
-
-  #wake(): void {
-    const watchers = this.#watchers;
-    this.#watchers = [];
-    for (const wake of watchers) wake();
+    return this.#watchers.size;
   }
 
   /** Work on the dataset itself, alone: no effect of the machine touches the disk meanwhile. */
@@ -329,7 +328,7 @@ export class DatasetRunner {
       this.#inFlight--;
       this.deps.logger.error({ err: error, dataset: this.dataset, effect: effect.do }, 'effect failed unexpectedly');
     }
-    this.#wake();
+    this.#watchers.wake();
   }
 
   #carryOut(effect: Effect): Promise<Event> {
@@ -452,7 +451,8 @@ export class DatasetRunner {
     const { puller, driver, logger } = this.deps;
     try {
       const source = effect.do === 'pull-final' ? effect.source.node : effect.source;
-      const job = { dataset: this.dataset, id, source, signal: controller.signal };
+      const atLeast = this.#state.record?.id === id ? this.#state.record.term : null;
+      const job = { dataset: this.dataset, id, source, atLeast, signal: controller.signal };
       controller.signal.throwIfAborted();
       if (effect.do === 'pull') await puller.pullRounds(job);
       else if (effect.do === 'follow') await puller.follow(job);
@@ -472,6 +472,15 @@ export class DatasetRunner {
     } finally {
       this.#pull = null;
     }
+  }
+}
+
+/** NaN when it was closed behind our back. */
+function sequenceOf(store: Store): number {
+  try {
+    return store.stats().sequence;
+  } catch {
+    return Number.NaN;
   }
 }
 

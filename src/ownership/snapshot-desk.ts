@@ -97,8 +97,7 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
         await shelf.close(dataset);
         await driver.close(dataset);
         const found = await reportRollback(driver, dataset, name);
-        // The numbers of commits come again with other content.
-        runner.shared = null;
+        runner.forgetShared();
         await driver.rollback(dataset, name);
         return found;
       });

@@ -73,7 +73,7 @@ test('zring takeover of a replica: how new it is, what is lost, and what to do',
 
 test('zring takeover proposes what can be served, lacks least and is newest', () => {
   const older = { ...replica, node: 'older', snapshotMs: replica.snapshotMs - 1 };
-  const sure = { ...older, node: 'sure', currentMs: replica.snapshotMs + 1 };
+  const sure = { ...replica, node: 'sure', currentMs: replica.snapshotMs + 1 };
   const promise = { ...report, node: 'promise', loss: 'none' as const };
   const lossy = { ...report, node: 'lossy' };
   const refused = { ...replica, node: 'refused', refused: 'not now', currentMs: NOW_MS };

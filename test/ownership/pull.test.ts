@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { ZringError } from '../../src/common/errors.ts';
 import { createSystemClock } from '../../src/common/system-clock.ts';
 import { openDirDriver } from '../../src/dataset/dir.ts';
 import type { DatasetDriver } from '../../src/dataset/driver.ts';
@@ -51,7 +52,7 @@ async function setUp(t: TestContext, { promised = true } = {}) {
     bucket: new TokenBucket(null, () => performance.now()),
     salt: () => 'salt',
   });
-  const job = { dataset: 'photos', id: ID, source: 'a', signal: new AbortController().signal };
+  const job = { dataset: 'photos', id: ID, source: 'a', atLeast: null, signal: new AbortController().signal };
   const final = (promisedGuid: string, snapshot = FINAL) =>
     puller.pullFinal(job, { node: 'a', term: { n: 3, node: 'a' }, snapshot, guid: promisedGuid });
   return { here, owner, guid, final, rounds: () => puller.pullRounds(job) };
@@ -72,10 +73,11 @@ async function leavePrior(here: DatasetDriver, copy: { n: number; ageMs: number 
 }
 
 for (const [role, aside] of [
-  ['receiving', '_deleted-'],
+  ['receiving', null],
   ['prior', '_deposed-'],
 ] as const) {
-  test(`a ${role} copy that changed after its snapshot becomes ${aside}…, and all is pulled again`, async (t) => {
+  const then = aside === null ? 'goes back to it, and on from there' : `becomes ${aside}…, and all is pulled again`;
+  test(`a ${role} copy that changed after its snapshot ${then}`, async (t) => {
     const { here, owner, guid, final } = await setUp(t);
     await owner.snapshot('photos', 'zring-step-b-1');
     const base = await owner.send('photos', { snapshot: FINAL, fromGuid: null });
@@ -94,9 +96,38 @@ for (const [role, aside] of [
     await final(target, 'zring-step-b-1');
     assert.equal((await here.snapshots('photos')).at(-1)?.guid, target);
     const others = (await here.list()).map(({ name }) => name).filter((name) => name !== 'photos');
-    assert.deepEqual([others.length, others[0]?.startsWith(aside)], [1, true], `${others}`);
+    assert.deepEqual(
+      others.map((name) => name.slice(0, '_deposed-'.length)),
+      aside === null ? [] : [aside],
+    );
   });
 }
+
+test('a received copy that takes no increment any more is kept until there is another', async (t) => {
+  const { here, owner, final } = await setUp(t);
+  await owner.snapshot('photos', 'zring-step-b-1');
+  const base = await owner.send('photos', { snapshot: FINAL, fromGuid: null });
+  await here.receive('_recv-photos', base.stream, { incremental: false });
+  await base.done;
+  await here.setProperties('_recv-photos', copyProperties('photos', 'test', copyOf({})));
+  await here.rename('_recv-photos', 'photos');
+  const receive = here.receive.bind(here);
+  const seen: string[][] = [];
+  here.receive = async (name, stream, options) => {
+    seen.push((await here.list()).map((dataset) => dataset.name.slice(0, '_deposed-'.length)).sort());
+    if (!options.incremental) return receive(name, stream, options);
+    stream.resume();
+    throw new ZringError('DATASET_DIVERGED', 'broken for good');
+  };
+  const target = (await owner.snapshots('photos')).at(-1)?.guid ?? '';
+  await assert.rejects(final(target, 'zring-step-b-1'), { code: 'DATASET_DIVERGED' });
+  await assert.rejects(final(target, 'zring-step-b-1'), { code: 'DATASET_DIVERGED' });
+  await final(target, 'zring-step-b-1');
+  assert.deepEqual(seen, [['photos'], ['photos'], ['_deposed-']], 'the old one stands while the new one comes');
+  assert.equal((await here.snapshots('photos')).at(-1)?.guid, target);
+  const others = (await here.list()).map(({ name }) => name.slice(0, '_deposed-'.length)).sort();
+  assert.deepEqual(others, ['_deleted-', 'photos']);
+});
 
 for (const [what, copy, promised, aside] of [
   ['whose time is over', { n: 2, ageMs: PRIOR_COPY_MS }, false, '_deleted-'],

@@ -2,8 +2,10 @@
 // lost. The same tests over `dir` storage and over ZFS.
 import assert from 'node:assert/strict';
 import test, { afterEach } from 'node:test';
+import { ZringError } from '../../src/common/errors.ts';
 import { ACCEPTED_TERM_STEP } from '../../src/ownership/publication.ts';
 import type { SuccessionReport } from '../../src/ownership/replicas/succession.ts';
+import { openStore } from '../../src/store/store.ts';
 import type { ClusterOptions, TestCluster } from './cluster.ts';
 import { expireLease } from './old-disk.ts';
 
@@ -33,11 +35,45 @@ export function replicaTests(where: string, start: Start): void {
       const found = replicas();
       const wanted = await guidOn(owner);
       const guids = await Promise.all(found.map(guidOn));
-      const sights = copiesOf(owner)[0]?.replicas ?? [];
+      const sights = (copiesOf(owner)[0]?.replicas ?? []).filter(({ node }) => cluster.node(node).up);
       same =
         found.length === count && guids.every((guid) => guid === wanted) && sights.every(({ isCurrent }) => isCurrent);
     }
     assert.ok(same, `${count} replicas up to date\n${cluster.describe()}`);
+    // What is said is one thing, what stands there another.
+    const wanted = await contentOf(owner);
+    for (const node of replicas()) assert.deepEqual(await contentOf(node), wanted, `what ${node} holds`);
+  }
+
+  async function contentOf(node: string): Promise<Record<string, string>> {
+    const { driver } = cluster.node(node);
+    const [copy] = copiesOf(node);
+    const held = copy?.role === 'owner' ? await cluster.own(node).access.enter('photos', 'read') : null;
+    const newest = held ? '' : ((await driver.snapshots('photos')).at(-1)?.name ?? '');
+    const store =
+      held?.store ??
+      (await openStore(await driver.mountSnapshot('photos', newest), { id: copy?.id ?? '', readonly: true }));
+    try {
+      const content: Record<string, string> = {};
+      for (const { key } of store.list({ prefix: '', delimiter: '', after: '', limit: 100 }).entries) {
+        const entry = store.head(key);
+        const chunks: Buffer[] = [];
+        if (entry) for await (const chunk of store.read(entry)) chunks.push(chunk as Buffer);
+        content[key] = Buffer.concat(chunks).toString();
+      }
+      return content;
+    } finally {
+      if (held) held.release();
+      else {
+        await store.close();
+        await driver.unmountSnapshot('photos', newest);
+      }
+    }
+  }
+
+  async function move(to: string): Promise<void> {
+    await cluster.own(to).move('photos', to);
+    await cluster.until(`moved to ${to}`, () => cluster.ownerOf('photos') === to);
   }
 
   async function lose(owner: string): Promise<void> {
@@ -239,5 +275,138 @@ export function replicaTests(where: string, start: Start): void {
     assert.deepEqual(replicas(), [replica], 'as long as it is the only one');
     cluster.fault = () => 'ok';
     await cluster.until('the other one', () => replicas().length === 1 && replicas()[0] === third);
+  });
+
+  test(`${where}: away and back: what was written meanwhile is not missed`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 1);
+    const third = ['a', 'b', 'c'].find((node) => node !== owner && !replicas().includes(node)) ?? '';
+    await move(third);
+    await cluster.put(third, 'photos', 'two', '2');
+    await move(owner);
+    await upToDate(owner, 1);
+    // The same with all three, where the base of a replica is newer than what its owner gave last.
+    await cluster.reconfigure(['a', 'b', 'c']);
+    await move(third);
+    await move(owner);
+    await upToDate(owner, 1);
+  });
+
+  test(`${where}: rolled back, and as many writes again: not taken for the same`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'k', '1');
+    await cluster.own(owner).snapshots.create('photos', 'before');
+    await cluster.put(owner, 'photos', 'k', '2');
+    await upToDate(owner, 1);
+    await cluster.own(owner).snapshots.rollback('photos', 'before', true);
+    await cluster.rounds(5);
+    await cluster.put(owner, 'photos', 'k', '3');
+    await upToDate(owner, 1);
+  });
+
+  test(`${where}: an owner that is given up for an older replica: what the newer one has is kept`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 2);
+    const [older = '', newer = ''] = replicas();
+    await cluster.kill(older);
+    await cluster.put(owner, 'photos', 'two', '2');
+    await upToDate(owner, 1);
+    await lose(owner);
+    await cluster.kill(newer);
+    await cluster.startNode(older);
+    await cluster.rounds(3);
+    await cluster.own(older).takeover.accept('photos');
+    await cluster.put(older, 'photos', 'three', '3');
+    await cluster.startNode(newer);
+    await upToDate(older, 1);
+    assert.equal(await setAside(newer), 1, 'what it had beyond stands nowhere else');
+  });
+
+  test(`${where}: a handover that was prepared when its owner was given up ends in replicas`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 2);
+    const [next = '', third = ''] = replicas();
+    let prepared = false;
+    const { coordinator } = cluster.node(next);
+    const cas = coordinator.casRecord.bind(coordinator);
+    coordinator.casRecord = async (dataset, tag, wanted) => {
+      if (wanted.owner !== next) return cas(dataset, tag, wanted);
+      prepared = true;
+      throw new ZringError('COORDINATOR_UNAVAILABLE', 'cut off');
+    };
+    await cluster.own(owner).move('photos', next);
+    await cluster.until('prepared', () => prepared);
+    await cluster.kill(owner);
+    await cluster.kill(next);
+    for (const node of [owner, next]) await expireLease(cluster, node);
+    await cluster.rounds(2);
+    await cluster.own(third).takeover.accept('photos');
+    await cluster.put(third, 'photos', 'two', '2');
+    await cluster.own(third).move('photos', third);
+    await cluster.startNode(owner);
+    await cluster.startNode(next);
+    await upToDate(third, 2);
+    assert.equal(cluster.ownerOf('photos'), third);
+  });
+
+  test(`${where}: a coordinator that went back does not make a living owner a lost one`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', '1');
+    await upToDate(owner, 2);
+    const dump = cluster.memory.dump();
+    const [next = '', third = ''] = replicas();
+    await move(next);
+    await upToDate(next, 2);
+    await cluster.kill(owner);
+    cluster.memory.restore(dump);
+    await expireLease(cluster, owner);
+    await expireLease(cluster, next);
+    assert.match((await reportOn(third)).refused ?? '', new RegExp(`node ${next}, answers`));
+    await assert.rejects(cluster.own(third).takeover.accept('photos'), { code: 'DATASET_BUSY' });
+    assert.equal(cluster.ownerOf('photos'), next);
+  });
+
+  test(`${where}: a replica that slept through deletion and making anew`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await upToDate(owner, 2);
+    const [sleeper = ''] = replicas();
+    await cluster.kill(sleeper);
+    await cluster.own(owner).access.remove('photos');
+    await cluster.rounds(3);
+    await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'one', 'new');
+    await cluster.startNode(sleeper);
+    await upToDate(owner, 2);
+  });
+
+  test(`${where}: while the final snapshot is taken, nothing is taken after it`, async () => {
+    cluster = await start({ copies: 3 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'large', LARGE);
+    await upToDate(owner, 2);
+    const [next = '', third = ''] = replicas();
+    const { driver } = cluster.node(owner);
+    const snapshot = driver.snapshot.bind(driver);
+    const asked: Promise<unknown>[] = [];
+    driver.snapshot = async (dataset, name, source) => {
+      const request = { dataset, id: copiesOf(owner)[0]?.id, shared: true, takesAll: true };
+      const call = cluster.own(owner).methods.calls['ownership.snapshot'];
+      if (name.startsWith('zring-final-') && call) asked.push(call(request, third).catch((error: unknown) => error));
+      return snapshot(dataset, name, source);
+    };
+    await move(next);
+    const [answer = {}] = (await Promise.all(asked)) as { code?: string; name?: string }[];
+    assert.ok(answer.code === 'DATASET_BUSY' || answer.name?.startsWith('zring-final-'), JSON.stringify(answer));
+    await upToDate(next, 2);
+    assert.equal(await setAside(owner), 0);
   });
 }

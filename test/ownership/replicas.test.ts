@@ -5,9 +5,40 @@ import { replicaNodes } from '../../src/ownership/replicas/replica-set.ts';
 import { planShared } from '../../src/ownership/replicas/shared-snapshots.ts';
 import { sharedName } from '../../src/ownership/snapshot-names.ts';
 import { TestCluster } from './cluster.ts';
+import { expireLease, keepDisk } from './old-disk.ts';
 import { replicaTests } from './replica-suite.ts';
 
 replicaTests('dir', (options) => TestCluster.start(['a', 'b', 'c'], options));
+
+test('an owner whose disk went back gives its replicas nothing', async (t) => {
+  const cluster = await TestCluster.start(['a', 'b'], { copies: 2 });
+  t.after(() => cluster.stop());
+  const owner = await cluster.create('photos');
+  const replica = owner === 'a' ? 'b' : 'a';
+  const newest = async () => (await cluster.node(replica).driver.snapshots('photos')).at(-1)?.guid;
+  const role = (node: string) => cluster.own(node).status().copies[0];
+  await cluster.put(owner, 'photos', 'one', '1');
+  await cluster.until('a replica', () => role(owner)?.replicas[0]?.isCurrent === true);
+  const putBack = await keepDisk(cluster, owner);
+  await cluster.put(owner, 'photos', 'two', '2');
+  await cluster.rounds(1);
+  await cluster.until('current again', () => role(owner)?.replicas[0]?.isCurrent === true);
+  const before = await newest();
+  await putBack();
+  cluster.memory.setAvailable(false);
+  await cluster.startNode(owner);
+  await cluster.rounds(10);
+  assert.equal(await newest(), before, 'it follows nothing that is older');
+  assert.equal(role(owner)?.replicas[0]?.isCurrent, false);
+  cluster.memory.setAvailable(true);
+  await cluster.rounds(5);
+  assert.equal(await newest(), before);
+  await cluster.kill(owner);
+  await expireLease(cluster, owner);
+  await cluster.rounds(2);
+  await cluster.own(replica).takeover.accept('photos');
+  assert.equal(await cluster.get(replica, 'photos', 'two'), '2');
+});
 
 const ZONES: Readonly<Record<string, string>> = { a: 'x', b: 'x', c: 'y', d: 'y', e: 'z' };
 const wanted = (owner: string, copies: number, preference: string) =>

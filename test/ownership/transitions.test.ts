@@ -215,7 +215,7 @@ test('taking over: prepared, record, fence, owner, in this order; the prepared t
   assert.deepEqual(again.effects, [{ do: 'persist', copy: copy({ term: term(5, 'b') }) }]);
 });
 
-test('a prepared copy commits over a lost record, over its own lost reply, and not over a higher term', () => {
+test('a prepared copy commits over a lost record, over its own lost reply, and refuses under a higher one', () => {
   const ticked = run(start({ self: 'b', copy: prepared, record: draining }), { on: 'tick' });
   assert.deepEqual(ticked.effects, [{ do: 'read-record' }]);
   const read = (found: OwnershipRecord | null) =>
@@ -229,7 +229,8 @@ test('a prepared copy commits over a lost record, over its own lost reply, and n
   assert.equal(read(draining).effects[0]?.do, 'cas');
   assert.equal(read(record({ phase: 'copying', target: 'c' })).effects[0]?.do, 'cas');
   assert.equal(read(record({ owner: 'b', term: term(4, 'b'), inSync: ['b'] })).effects[0]?.do, 'store-fence');
-  assert.equal(read(record({ owner: 'c', term: term(6, 'c'), inSync: ['c'] })).effects[0]?.do, 'note');
+  const givenUp = read(record({ owner: 'c', term: term(6, 'c'), inSync: ['c'] })).effects[0];
+  assert.deepEqual([givenUp?.do, givenUp?.do === 'store-fence' && givenUp.fence.verdict], ['store-fence', 'refused']);
   assert.equal(read(record({ phase: 'deleted' })).effects[0]?.do, 'note');
 });
 

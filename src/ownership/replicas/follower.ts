@@ -35,6 +35,8 @@ interface Known {
   /** Monotonic: when that snapshot was asked for, and when the owner was last asked about it. */
   readonly followedMs: number;
   askedMs: number;
+  /** The owner said so; it is followed when its time has come. */
+  isBehind: boolean;
 }
 
 /** Of one replica, for status. */
@@ -49,6 +51,7 @@ export class Follower {
   readonly #deps: FollowerDeps;
   readonly #known = new Map<string, Known>();
   readonly #failures = new Map<string, { readonly count: number; readonly notBeforeMs: number }>();
+  readonly #asking = new Set<string>();
   /** Started, and not heard of again. */
   readonly #running = new Set<string>();
 
@@ -56,38 +59,47 @@ export class Follower {
     this.#deps = deps;
   }
 
-  /** One look at everything. Never throws: what failed is tried again, ever more rarely. */
-  async round(): Promise<void> {
+  /**
+   * One look at everything: starts what is due and asks what is to be asked. It waits for no answer: an owner that gives none
+   * holds up nobody else. What failed is tried again, ever more rarely.
+   */
+  round(): void {
     const { clock, policy } = this.#deps;
     const { everyMs, concurrency } = policy();
+    const nowMs = clock.monotonicMs();
     this.#settle();
-    const wanted = [...this.#deps.wanted()];
     const due: OwnershipRecord[] = [];
     const questions = new Map<string, OwnershipRecord[]>();
-    for (const record of wanted) {
+    const wanted = new Set<string>();
+    for (const record of this.#deps.wanted()) {
+      wanted.add(record.dataset);
       if (!this.#isFree(record)) continue;
       const known = this.#knownOf(record);
       if (!known || !this.#deps.find(record.dataset)?.state.copy) due.push(record);
-      else if (clock.monotonicMs() - known.askedMs >= everyMs) {
-        questions.set(record.owner, [...(questions.get(record.owner) ?? []), record]);
+      else if (known.isBehind && nowMs - known.followedMs >= everyMs) due.push(record);
+      else if (nowMs - known.askedMs >= everyMs && !this.#asking.has(record.owner)) {
+        const asked = questions.get(record.owner) ?? [];
+        if (asked.length === 0) questions.set(record.owner, asked);
+        asked.push(record);
       }
     }
-    const behind = await Promise.all([...questions].map(([owner, records]) => this.#ask(owner, records)));
-    for (const record of behind.flat()) {
-      const known = this.#knownOf(record);
-      if (!known || clock.monotonicMs() - known.followedMs >= everyMs) due.push(record);
-      // Asked again when its time has come.
-      else known.askedMs = known.followedMs;
-    }
     this.#start(due, concurrency);
-    this.#forget(new Set(wanted.map(({ dataset }) => dataset)));
+    for (const [owner, records] of questions) void this.#ask(owner, records);
+    this.#forget(wanted);
   }
 
   /** A replica has received this snapshot of its owner, which was as new as the owner at `asOfMs`. */
   followed(dataset: string, id: string, guid: string, asOfMs: number): void {
     const nowMs = this.#deps.clock.monotonicMs();
     // Asked at once, so that the owner knows; it is followed again only when its time has come.
-    this.#known.set(dataset, { id, guid, asOfMs, followedMs: nowMs, askedMs: Number.NEGATIVE_INFINITY });
+    this.#known.set(dataset, {
+      id,
+      guid,
+      asOfMs,
+      followedMs: nowMs,
+      askedMs: Number.NEGATIVE_INFINITY,
+      isBehind: false,
+    });
     this.#failures.delete(dataset);
     this.#running.delete(dataset);
   }
@@ -125,40 +137,48 @@ export class Follower {
     return known?.id === id ? known : null;
   }
 
-  /** Those that are behind. An owner that does not answer is asked again the next time. */
-  async #ask(owner: string, records: readonly OwnershipRecord[]): Promise<OwnershipRecord[]> {
+  /** One that does not answer is asked again the next time; the rest of what it would be asked then too. Never throws. */
+  async #ask(owner: string, records: readonly OwnershipRecord[]): Promise<void> {
     const { peers, clock, limits, logger } = this.#deps;
-    const behind: OwnershipRecord[] = [];
-    for (let from = 0; from < records.length; from += ASKED_MAX) {
-      const some = records.slice(from, from + ASKED_MAX);
-      const asOfMs = clock.wallMs();
-      const datasets = some.map(({ dataset, id }) => ({ dataset, id, guid: this.#known.get(dataset)?.guid ?? '-' }));
-      try {
+    this.#asking.add(owner);
+    try {
+      for (let from = 0; from < records.length; from += ASKED_MAX) {
+        const some = records.slice(from, from + ASKED_MAX);
+        const asOfMs = clock.wallMs();
+        const datasets = some.map(({ dataset, id }) => ({ dataset, id, guid: this.#known.get(dataset)?.guid ?? '-' }));
         const answer = await peers.call(owner, METHODS.current, { datasets }, { timeoutMs: limits.peerCallMs });
-        const named = new Set(readBehind(answer));
-        for (const record of some) {
-          const known = this.#knownOf(record);
-          if (known) known.askedMs = clock.monotonicMs();
-          if (named.has(record.dataset)) behind.push(record);
-          else if (known) known.asOfMs = asOfMs;
-        }
-      } catch (error) {
-        logger.debug({ owner, err: error }, 'an owner was not asked about its replicas');
-        for (const record of some) {
-          const known = this.#knownOf(record);
-          if (known) known.askedMs = clock.monotonicMs();
-        }
+        this.#heard(some, new Set(readBehind(answer)), asOfMs);
       }
+    } catch (error) {
+      logger.debug({ owner, err: error }, 'an owner was not asked about its replicas');
+      const nowMs = clock.monotonicMs();
+      for (const record of records) {
+        const known = this.#knownOf(record);
+        if (known) known.askedMs = nowMs;
+      }
+    } finally {
+      this.#asking.delete(owner);
     }
-    return behind;
+  }
+
+  #heard(records: readonly OwnershipRecord[], behind: ReadonlySet<string>, asOfMs: number): void {
+    for (const record of records) {
+      const known = this.#knownOf(record);
+      if (!known) continue;
+      known.askedMs = this.#deps.clock.monotonicMs();
+      known.isBehind = behind.has(record.dataset);
+      if (!known.isBehind) known.asOfMs = asOfMs;
+    }
   }
 
   #start(due: readonly OwnershipRecord[], concurrency: number): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const ready = due.filter(({ dataset }) => (this.#failures.get(dataset)?.notBeforeMs ?? nowMs) <= nowMs);
-    // What has no copy yet first, then what is longest behind.
-    const rank = (record: OwnershipRecord) => this.#knownOf(record)?.asOfMs ?? 0;
-    ready.sort((a, b) => rank(a) - rank(b));
+    // First what has no copy yet, then what is known to have changed, the longest behind first, then what only has to be looked at.
+    const copyOf = ({ dataset }: OwnershipRecord) => this.#deps.find(dataset)?.state.copy;
+    const rank = (record: OwnershipRecord) =>
+      copyOf(record) ? (this.#knownOf(record)?.asOfMs ?? Number.POSITIVE_INFINITY) : 0;
+    ready.sort((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0));
     for (const { dataset } of ready.slice(0, Math.max(0, concurrency - this.#running.size))) {
       this.#running.add(dataset);
       this.#deps.runner(dataset).dispatch({ on: 'follow' });

@@ -2,6 +2,7 @@
 // Owns that knowledge, in memory: replicas ask again and again, so a new process has it all after a round of theirs.
 import type { Clock } from '../../common/clock.ts';
 import type { Asked } from '../peer-messages.ts';
+import { isSound } from '../publication.ts';
 import type { DatasetRunner } from '../runner.ts';
 import { isCurrent } from './shared-snapshots.ts';
 
@@ -41,7 +42,7 @@ export class ReplicaBook {
   #isCurrent(from: string, { dataset, id, guid }: Asked): boolean {
     const runner = this.#deps.find(dataset);
     const copy = runner?.state.copy;
-    if (!runner || copy?.role !== 'owner' || copy.id !== id || copy.promise) return false;
+    if (!runner || copy?.role !== 'owner' || copy.id !== id || copy.promise || !isSound(runner.state)) return false;
     const { shared } = runner;
     if (shared?.guid !== guid) return false;
     const current = isCurrent(runner);

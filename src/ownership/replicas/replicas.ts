@@ -6,7 +6,6 @@ import type { Config } from '../../config/types.ts';
 import type { DatasetDriver } from '../../dataset/driver.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { OwnershipLimits } from '../limits.ts';
-import type { MapKeeper } from '../map-keeper.ts';
 import type { Placement } from '../placement.ts';
 import type { DatasetRunner } from '../runner.ts';
 import { Follower } from './follower.ts';
@@ -15,8 +14,6 @@ import { type ReplicaHealth, replicaHealth } from './replica-health.ts';
 import type { SharedDeps } from './shared-snapshots.ts';
 
 export interface ReplicasDeps {
-  readonly self: string;
-  readonly map: Pick<MapKeeper, 'replicas'>;
   readonly driver: DatasetDriver;
   readonly peers: PeerTransport;
   readonly clock: Clock;
@@ -24,7 +21,7 @@ export interface ReplicasDeps {
   readonly limits: OwnershipLimits;
   readonly salt: () => string;
   readonly priorCopyMs: () => number;
-  readonly placement: Pick<Placement, 'replicas'>;
+  readonly placement: Pick<Placement, 'replicas' | 'replicasOf'>;
   readonly find: (dataset: string) => DatasetRunner | undefined;
   readonly runner: (dataset: string) => DatasetRunner;
   readonly runners: () => Iterable<DatasetRunner>;
@@ -55,11 +52,8 @@ export class Replicas {
   }
 
   /** Of a dataset that is owned here: who should have a copy, and how new theirs is. */
-  sights({ dataset, state: { copy, record } }: DatasetRunner): ReplicaSight[] {
-    const { map, self } = this.#deps;
-    if (!copy) return [];
-    const nodes = map.replicas({ dataset, owner: record?.id === copy.id ? record.owner : self });
-    return this.book.sights(dataset, copy.id, nodes);
+  sights({ dataset, state: { copy } }: DatasetRunner): ReplicaSight[] {
+    return copy ? this.book.sights(dataset, copy.id, this.#deps.placement.replicasOf(dataset)) : [];
   }
 
   /** Of a replica that is kept here. */
@@ -76,9 +70,9 @@ export class Replicas {
   }
 
   /** One round of what the timers do. Never throws. */
-  async round(): Promise<void> {
+  round(): void {
     const { find } = this.#deps;
     this.book.forget((dataset) => find(dataset)?.state.copy?.role === 'owner');
-    await this.follower.round();
+    this.follower.round();
   }
 }

@@ -32,34 +32,44 @@ export function isCurrent({ shared, sequence, state }: DatasetRunner): boolean {
   return shared !== null && shared.id === state.copy?.id && shared.sequence === sequence;
 }
 
+/** `ageMs`: something may have been written since so long ago; 0 = it is as new as the dataset. */
+export interface SharedRef extends SnapshotRef {
+  readonly ageMs: number;
+}
+
 /** The newest one while it is new enough, or nothing has changed since; else a new one. Alone on the dataset's disk. */
-export async function takeShared(deps: SharedDeps, runner: DatasetRunner, id: string): Promise<SnapshotRef> {
+export async function takeShared(deps: SharedDeps, runner: DatasetRunner, id: string): Promise<SharedRef> {
   const { driver, salt, nowMs, minAgeMs } = deps;
   const { dataset, shared } = runner;
   const takenMs = nowMs();
-  const isYoung = shared?.id === id && Math.abs(takenMs - shared.takenMs) < minAgeMs();
-  if (shared && (isYoung || isCurrent(runner))) {
+  const current = isCurrent(runner);
+  const ageMs = current || !shared ? 0 : Math.abs(takenMs - shared.takenMs);
+  if (shared?.id === id && (current || ageMs < minAgeMs())) {
     const known = (await driver.snapshots(dataset)).find(({ guid }) => guid === shared.guid);
-    if (known) return { name: known.name, guid: known.guid };
+    if (known) return { name: known.name, guid: known.guid, ageMs };
   }
   // Read before the snapshot is taken: a commit meanwhile counts as one after it.
   const { sequence } = runner;
   const taken = await driver.snapshot(dataset, sharedName(takenMs, salt()), runner.store ?? undefined);
   await driver.hold(dataset, taken.name, HOLD_TAG);
   runner.shared = { id, guid: taken.guid, sequence, takenMs };
-  await dropShared(deps, runner);
-  return { name: taken.name, guid: taken.guid };
+  await dropShared(deps, dataset);
+  return { name: taken.name, guid: taken.guid, ageMs: 0 };
 }
 
-/** Those that planShared lets go. Never throws: what is being sent goes the next time. */
-export async function dropShared({ driver, logger, nowMs, maxAgeMs }: SharedDeps, { dataset }: DatasetRunner) {
-  try {
-    for (const name of planShared(await driver.snapshots(dataset), nowMs(), maxAgeMs())) {
+/** Those that planShared lets go. Never throws: what is being sent, or held by others, goes another time. */
+export async function dropShared(
+  { driver, logger, nowMs, maxAgeMs }: Pick<SharedDeps, 'driver' | 'logger' | 'nowMs' | 'maxAgeMs'>,
+  dataset: string,
+): Promise<void> {
+  const snapshots = await driver.snapshots(dataset).catch(() => []);
+  for (const name of planShared(snapshots, nowMs(), maxAgeMs())) {
+    try {
       await driver.release(dataset, name, HOLD_TAG);
       await driver.destroySnapshot(dataset, name);
+    } catch (error) {
+      logger.debug({ err: error, dataset, snapshot: name }, 'a shared snapshot is not destroyed yet');
     }
-  } catch (error) {
-    logger.debug({ err: error, dataset }, 'a shared snapshot is not destroyed yet');
   }
 }
 

@@ -4,9 +4,12 @@
 import type { Coordinator } from '../../cluster/coordinator.ts';
 import type { OwnershipRecord } from '../../cluster/record.ts';
 import { ZringError } from '../../common/errors.ts';
-import { formatTerm } from '../../common/term.ts';
+import type { PeerTransport } from '../../common/peer.ts';
+import { compareTerms, formatTerm } from '../../common/term.ts';
 import type { DatasetDriver } from '../../dataset/driver.ts';
 import type { CatalogKeeper } from '../catalog-keeper.ts';
+import type { OwnershipLimits } from '../limits.ts';
+import { METHODS, readDescription } from '../peer-messages.ts';
 import type { DatasetRunner } from '../runner.ts';
 import { whenIdle } from '../runners.ts';
 
@@ -31,6 +34,8 @@ export interface SuccessionDeps {
   readonly self: string;
   readonly coordinator: Coordinator;
   readonly driver: DatasetDriver;
+  readonly peers: PeerTransport;
+  readonly limits: Pick<OwnershipLimits, 'peerCallMs'>;
   readonly catalog: Pick<CatalogKeeper, 'entry'>;
   /** Errors: NODE_ID_TAKEN, DATASET_UNAVAILABLE: this process, or its disk, does not speak for the node. */
   readonly confirm: () => Promise<void>;
@@ -61,7 +66,9 @@ export class Succession {
     if (id === undefined || !newest) {
       throw new ZringError('DATASET_MISSING', `node ${self} has no replica of ${dataset}`, { subject: dataset });
     }
-    const record = (await coordinator.readRecord(dataset))?.record ?? catalog.entry(dataset)?.record ?? null;
+    const told = (await coordinator.readRecord(dataset))?.record ?? null;
+    // A restored dump may name an owner of long ago.
+    const record = newer(told, catalog.entry(dataset)?.record ?? null);
     const alive = new Map((await coordinator.leases()).map(({ node, remainingMs }) => [node, remainingMs]));
     return {
       kind: 'replica',
@@ -72,8 +79,26 @@ export class Succession {
       snapshot: newest.name,
       snapshotMs: newest.createdMs,
       currentMs: currentMs(dataset, id),
-      refused: refusalOf(self, id, record, alive),
+      refused: refusalOf(self, id, record, alive) ?? (await this.#answers(dataset, id, record)),
     };
+  }
+
+  /** An owner without a lease may be there all the same: the coordinator has lost its data, or is not reached from there. */
+  async #answers(dataset: string, id: string, record: OwnershipRecord | null): Promise<string | null> {
+    const { self, peers, limits } = this.#deps;
+    if (record === null || record.owner === self) return null;
+    try {
+      const answer = await peers.call(
+        record.owner,
+        METHODS.describe,
+        { dataset, id },
+        { timeoutMs: limits.peerCallMs },
+      );
+      if (readDescription(answer).role !== 'owner') return null;
+      return `its owner, node ${record.owner}, answers; stop that node first if its storage is lost`;
+    } catch {
+      return null;
+    }
   }
 
   /**
@@ -107,6 +132,12 @@ export class Succession {
   }
 }
 
+/** By their terms; of different datasets of the name, the coordinator's counts. */
+function newer(told: OwnershipRecord | null, known: OwnershipRecord | null): OwnershipRecord | null {
+  if (told === null || known === null) return told ?? known;
+  return told.id === known.id && compareTerms(known.term, told.term) > 0 ? known : told;
+}
+
 function refusalOf(
   self: string,
   id: string,
@@ -119,7 +150,8 @@ function refusalOf(
   if (record.owner === self) return null;
   const remainingMs = aliveMs.get(record.owner);
   if (remainingMs !== undefined) {
-    return `its owner, node ${record.owner}, is alive, or was a moment ago: its lease runs for ${Math.ceil(remainingMs / 1000)} s more`;
+    const s = Math.ceil(remainingMs / 1000);
+    return `its owner, node ${record.owner}, is alive, or was a moment ago (stop it if only its storage is lost): its lease runs for ${s} s more`;
   }
   if (record.phase === 'draining' && record.target !== null && record.target !== self && aliveMs.has(record.target)) {
     return `node ${record.target}, which is alive, was taking it over and may hold more: give it time, or ask with --node ${record.target}`;

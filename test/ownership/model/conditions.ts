@@ -334,7 +334,10 @@ function checkStoreFence(taken: Taken, { id, fence }: Do<'store-fence'>): void {
   if (fence.verdict === 'refused') {
     const held = copy?.role === 'prepared' && copy.id === id && copy.source?.term.n === fence.n;
     const again = known?.n === fence.n;
-    if (event.on !== 'accept-disk') must(!held || again, 'I1: what is prepared is not refused', taken);
+    const record = recordIn(event);
+    const givenUp =
+      record?.id === id && record.owner !== after.self && compareTerms(record.term, copy?.term ?? record.term) > 0;
+    if (event.on !== 'accept-disk') must(!held || again || givenUp, 'I1: what is prepared is not refused', taken);
     must(after.fences[id]?.n === fence.n && after.fences[id]?.verdict === 'refused', 'meant is binding at once', taken);
     return;
   }

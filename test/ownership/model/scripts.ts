@@ -153,6 +153,7 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
     const written: Event = { on: 'persisted', copy: copyOf({ term: taken.term }) };
     return [
       [replica, [seize, read(recordOf()), lost, read(recordOf()), wrote(taken), written]],
+      [replica, [seize, read(recordOf()), wrote(taken), { on: 'persist-failed', failure: failed.failure }]],
       [replica, [seize, read(recordOf({ owner: 'c', term: term(9, 'c') }))]],
       [
         { ...replica, record: taken },
