@@ -215,7 +215,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'if (compareTerms(record.term, copy.term) < 0) return commit(seen);',
     replace: 'return commit(seen);',
     caughtBy: [
-      transitions('a prepared copy commits over a lost record, over its own lost reply, and not over a higher term'),
+      transitions('a prepared copy commits over a lost record, over its own lost reply, and refuses under a higher one'),
     ],
   },
   {
