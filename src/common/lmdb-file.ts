@@ -104,13 +104,21 @@ function decodeMeta(page: DataView, path: string): LmdbMeta {
   };
 }
 
-/** Reads every byte once, so that what the disk cannot return is known before the file is mapped. */
-export async function readThrough(file: FileHandle, path: string): Promise<void> {
+/**
+ * Reads every byte once, so that what the disk cannot return is known before the file is mapped, or before a page of it is
+ * touched. `pace` is awaited with the bytes of each step.
+ */
+export async function readThrough(
+  file: FileHandle,
+  path: string,
+  pace?: (bytes: number) => Promise<void> | void,
+): Promise<void> {
   const buffer = Buffer.allocUnsafe(READ_BYTES);
   for (let at = 0; ; ) {
     const { bytesRead } = await readAt(file, path, buffer, 0, READ_BYTES, at);
     if (bytesRead === 0) return;
     at += bytesRead;
+    await pace?.(bytesRead);
   }
 }
 

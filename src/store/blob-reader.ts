@@ -29,6 +29,8 @@ export interface ReaderOwner {
   /** The folder is still the one that was opened, so that what it lacks is not there. */
   isInPlace(): Promise<boolean>;
   readerDone(reader: ObjectReader): void;
+  /** Reading this data file has failed, for whatever reason. */
+  readFailed?(id: string, error: unknown): void;
 }
 
 /** The part of each blob that [start, end) of the whole covers. */
@@ -78,7 +80,10 @@ export class ObjectReader extends Readable {
 
   /** Opens the first file early, so that it may be deleted from now on. */
   override _construct(callback: (error?: Error | null) => void): void {
-    this.#openSegment().then(() => callback(), callback);
+    this.#openSegment().then(
+      () => callback(),
+      (error) => callback(this.#noted(error)),
+    );
   }
 
   override _read(): void {
@@ -93,7 +98,7 @@ export class ObjectReader extends Readable {
       (error) => {
         this.#busy = false;
         if (this.#closing) this.#closing();
-        else this.destroy(error);
+        else this.destroy(this.#noted(error));
       },
     );
   }
@@ -109,6 +114,12 @@ export class ObjectReader extends Readable {
     };
     if (this.#busy) this.#closing = finish;
     else finish();
+  }
+
+  #noted<Failure>(error: Failure): Failure {
+    const blob = this.#segments[0]?.blob;
+    if (blob && !blob.inline) this.#owner.readFailed?.(blob.id, error);
+    return error;
   }
 
   async #next(): Promise<Buffer | null> {

@@ -190,8 +190,8 @@ function grown(head: Buffer | null, size: number, hint: number | null, max: numb
   return larger;
 }
 
-/** One file being written: bytes are gathered in buffers, one write at a time is under way. */
-class DataFile {
+/** One file being written, under an id that no other has: bytes are gathered in buffers, one write at a time is under way. */
+export class DataFile {
   readonly id: string;
   readonly #path: string;
   readonly #bufferBytes: number;

@@ -5,6 +5,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ZringError } from '../common/errors.ts';
 import { createDatabase, type Database, openDatabase, type RangeOptions, type Transaction } from '../common/lmdb.ts';
+import { readThrough } from '../common/lmdb-file.ts';
+import { withFile } from '../common/lmdb-guard.ts';
 import { compareTerms, formatTerm, type Term } from '../common/term.ts';
 import { BlobReferences } from './blob-references.ts';
 import {
@@ -22,7 +24,7 @@ import {
   VERSION_TABLES,
 } from './codec.ts';
 import { idBytes } from './ids.ts';
-import type { Versioning } from './types.ts';
+import type { Pace, Versioning } from './types.ts';
 import type { IndexReads } from './version-reads.ts';
 
 const FORMAT = Buffer.from('format');
@@ -226,6 +228,12 @@ export class StoreIndex implements IndexReads {
 
   copyTo(path: string): Promise<void> {
     return this.#database.copyTo(path);
+  }
+
+  /** The file itself, as the disk has it. Errors: STORAGE_CORRUPT, STORAGE_*. */
+  readThrough(pace?: Pace): Promise<void> {
+    const { path } = this.#database;
+    return withFile(path, 'r', (file) => readThrough(file, path, pace));
   }
 
   close(): Promise<void> {

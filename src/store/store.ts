@@ -6,7 +6,6 @@
 import { access, constants, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { crc32c } from '@node-rs/crc32';
 import { assert, ZringError } from '../common/errors.ts';
 import { storageError } from '../common/storage-errors.ts';
@@ -33,6 +32,7 @@ import type {
   ListVersionsResult,
   ObjectEntry,
   OpenStoreOptions,
+  Pace,
   PartInfo,
   PutRequest,
   RemoveRequest,
@@ -44,6 +44,7 @@ import type {
   VerifyProgress,
   Versioning,
 } from './types.ts';
+import { isDamage, Upkeep } from './upkeep.ts';
 import { verifyStore } from './verify.ts';
 import { listVersions } from './version-listing.ts';
 import { currentObject, findVersion, latestVersion } from './version-reads.ts';
@@ -99,6 +100,7 @@ export class LocalStore implements Store {
   readonly id: string;
   readonly readonly: boolean;
   readonly term: Term | null;
+  readonly upkeep: Upkeep;
   readonly #index: StoreIndex;
   readonly #ids: IdSource;
   readonly #sweeper: Sweeper;
@@ -106,6 +108,7 @@ export class LocalStore implements Store {
   readonly #documents: Documents;
   readonly #blobOwner: BlobOwner;
   readonly #readerOwner: ReaderOwner;
+  readonly #checkOwner: ReaderOwner;
   readonly #writers = new Set<BlobWriter>();
   readonly #readers = new Set<ObjectReader>();
   readonly #commits = new Set<Promise<unknown>>();
@@ -140,6 +143,26 @@ export class LocalStore implements Store {
       isInPlace,
       readerDone: (reader) => this.#readers.delete(reader),
     };
+    // What it meets itself it tells its caller.
+    this.#checkOwner = { ...this.#readerOwner };
+    this.#readerOwner.readFailed = (id, error) => {
+      if (isDamage(error)) options.onDamage?.(id, error);
+    };
+    this.upkeep = new Upkeep({
+      path: folder,
+      index,
+      nextId: () => this.#ids.next(),
+      readBlob: (blob, pace) => this.#readBlobs([blob], pace),
+      pin: (id) => this.#sweeper.pin(id),
+      unpin: (id) => this.#sweeper.unpin(id),
+      discard: (id) => this.#sweeper.discard(id),
+      requireOpen: () => this.#requireOpen(),
+      requireWritable: () => {
+        this.#requireWritable();
+        options.guard?.();
+      },
+      isInPlace,
+    });
     if (!this.readonly) this.#sweeper.start(!index.inherited.clean);
   }
 
@@ -402,11 +425,11 @@ export class LocalStore implements Store {
     );
   }
 
-  async #readBlobs(blobs: readonly Blob[]): Promise<void> {
+  async #readBlobs(blobs: readonly Blob[], pace?: Pace): Promise<void> {
     const segments = segmentsOf(blobs, 0, Number.MAX_SAFE_INTEGER, (blob) => this.#inlineBytes(blob));
-    const reader = new ObjectReader(this.#readerOwner, segments);
+    const reader = new ObjectReader(this.#checkOwner, segments);
     this.#readers.add(reader);
-    await finished(reader.resume());
+    for await (const chunk of reader as AsyncIterable<Buffer>) await pace?.(chunk.length);
   }
 
   copyIndex(path: string): Promise<void> {
@@ -441,6 +464,7 @@ export class LocalStore implements Store {
   }
 
   async #close(): Promise<void> {
+    await this.upkeep.stop();
     await Promise.all([...this.#writers].map((writer) => writer.abort()));
     for (const id of this.#blobOwner.pending.takeAll()) this.#sweeper.discard(id);
     // A commit that is refused now still gives up its blob before the sweep stops.

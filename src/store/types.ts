@@ -1,6 +1,7 @@
 // Shapes of the store: objects on one dataset folder. Knows nothing of S3's wire format, HTTP or the cluster.
 // Attribute bags (`attributes`) are opaque to the store: the S3 layer decides what a content type or a tag is.
 import type { Readable } from 'node:stream';
+import type { ZringError } from '../common/errors.ts';
 import type { Term } from '../common/term.ts';
 
 /** One immutable run of bytes: inline in the index, or a data file. */
@@ -213,6 +214,39 @@ export interface VerifyProgress {
   readonly damaged: readonly { key: string; reason: string }[];
 }
 
+/** Awaited with the bytes of each step of long reading; how fast it may go is the caller's. */
+export type Pace = (bytes: number) => Promise<void> | void;
+
+export interface DataFileInfo {
+  readonly id: string;
+  /** Bytes; 0 where the index does not tell. */
+  readonly size: number;
+}
+
+export interface IndexFault {
+  /** Of an object or a part; null = the index as a whole. */
+  readonly key: string | null;
+  readonly reason: string;
+}
+
+/** While the store is in use. Errors of all: STORAGE_UNAVAILABLE when it was closed, or is not where it was opened. */
+export interface StoreUpkeep {
+  /** About so many data files that the index refers to, each once, by id, behind `after` ('' = from the first). Empty = no more. */
+  filesAfter(after: string, limit: number): readonly DataFileInfo[];
+  /** Reads the file: why it is damaged; null = it is sound, or nobody refers to it any more. */
+  checkFile(id: string, pace?: Pace): Promise<ZringError | null>;
+  /** Reads the index, all its records and the small bodies in it. */
+  checkIndex(pace?: Pace): Promise<readonly IndexFault[]>;
+  /** An object or part for each of these data files, as far as there is one. */
+  keysOf(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Puts these bytes in the place of the file's, durably. Idempotent. `gone`: nobody refers to it any more. Errors, with
+   * nothing changed: STORAGE_CORRUPT (they are not what was written), STORAGE_FULL, QUOTA_EXCEEDED, STORAGE_*, those of
+   * the source and of the guard. Takes the source over.
+   */
+  repairFile(id: string, bytes: Readable): Promise<'repaired' | 'gone'>;
+}
+
 export interface Store {
   readonly path: string;
   /** The dataset's immutable id, as given to createStore. */
@@ -289,6 +323,8 @@ export interface Store {
   verify(onProgress?: (progress: VerifyProgress) => void, signal?: AbortSignal): Promise<VerifyProgress>;
   copyIndex(path: string): Promise<void>;
   pauseSweep(): Promise<() => void>;
+  /** Finding and mending what the disk has damaged. Absent where there is no disk (simulators). */
+  readonly upkeep?: StoreUpkeep;
   /** Why what is open is not the dataset as it is mounted now, and may be written; null while it is. Asks the disk. */
   misplaced?(): Promise<string | null>;
   /** Waits for commits in flight, flushes, unmaps. Idempotent. */
@@ -313,6 +349,8 @@ export interface OpenStoreOptions {
   readonly guard?: () => void;
   readonly nowMs?: () => number;
   readonly inlineBytesMax?: number;
+  /** A reader has met this data file damaged: its answer was broken off. */
+  readonly onDamage?: (id: string, reason: ZringError) => void;
   /** Called for every body; `sizeHint` null = unknown length. Absent: there is no limit but the disk's. */
   readonly room?: (sizeHint: number | null) => BodyRoom;
 }

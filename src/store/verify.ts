@@ -4,8 +4,9 @@
 import { join } from 'node:path';
 import type { Entry } from '../common/lmdb.ts';
 import { decodeFile, decodeInline, decodeObject, decodePart, type StateRow, type Table } from './codec.ts';
-import { fanOutFolders, ID_BYTES, idBytes, isId } from './ids.ts';
+import { fanOutFolders, idBytes, isId } from './ids.ts';
 import type { StoreIndex } from './index.ts';
+import { nameOfPart, nameOfVersion, pagesOf } from './pages.ts';
 import { listFolder } from './sweep.ts';
 import type { Blob, ObjectEntry, VerifyProgress } from './types.ts';
 import { parseVersionKey } from './version-keys.ts';
@@ -18,7 +19,6 @@ import {
   storedVersions,
 } from './version-reads.ts';
 
-const PAGE = 200;
 const PROGRESS_EVERY = 100;
 
 export interface VerifyAccess {
@@ -81,10 +81,7 @@ class Verification {
 
   /** `look` sees a row in the moment of reading it, when all tables are of one commit; it may go on to read bodies. */
   async #rows(table: Table, look: (row: Entry) => (() => Promise<void>) | undefined): Promise<void> {
-    const { index } = this.#access;
-    let start = Buffer.alloc(0);
-    for (;;) {
-      const page = take(index.range(table, { start }), PAGE);
+    for (const page of pagesOf(this.#access.index, table)) {
       const rest: (() => Promise<void>)[] = [];
       for (const row of page) {
         try {
@@ -93,13 +90,11 @@ class Verification {
         } catch (cause) {
           this.#report(`${table} ${row.key.toString('latin1')}`, cause);
         }
-        start = Buffer.concat([row.key, Buffer.of(0)]);
       }
       for (const bodies of rest) {
         this.#signal?.throwIfAborted();
         await bodies();
       }
-      if (page.length < PAGE) return;
     }
   }
 
@@ -123,14 +118,14 @@ class Verification {
       const entry = decodeVersionRow(row, index.checksums);
       this.#versions++;
       if (parseVersionKey(row.key).sequence !== entry.sequence)
-        this.#report(nameOf(entry), 'it stands in a wrong place');
+        this.#report(nameOfVersion(entry), 'it stands in a wrong place');
       const first = entry.key !== above;
       above = entry.key;
       if (first && !entry.deleteMarker && !currentObject(index, entry.key)) {
-        this.#report(nameOf(entry), 'the latest version is neither current nor a delete marker');
+        this.#report(nameOfVersion(entry), 'the latest version is neither current nor a delete marker');
       }
       if (entry.versionId === null && storedNull(index, entry.key) !== entry.sequence) {
-        this.#report(nameOf(entry), 'the null version is not noted as such');
+        this.#report(nameOfVersion(entry), 'the null version is not noted as such');
       }
       return () => this.#body(entry);
     });
@@ -152,12 +147,13 @@ class Verification {
     this.#bytes += entry.size;
     this.#refer(entry.blobs);
     const stored = entry.blobs.reduce((sum, { size }) => sum + size, 0);
-    if (stored !== entry.size) this.#report(nameOf(entry), `its blobs have ${stored} bytes, it has ${entry.size}`);
+    if (stored !== entry.size)
+      this.#report(nameOfVersion(entry), `its blobs have ${stored} bytes, it has ${entry.size}`);
     try {
       await this.#access.readBlobs(entry.blobs);
     } catch (cause) {
       const now = findVersion(this.#access.index, entry.key, entry.versionId);
-      if (now?.entry.sequence === entry.sequence) this.#report(nameOf(entry), cause);
+      if (now?.entry.sequence === entry.sequence) this.#report(nameOfVersion(entry), cause);
     }
     if ((this.#objects + this.#versions) % PROGRESS_EVERY === 0) this.#onProgress(this.progress());
   }
@@ -165,9 +161,7 @@ class Verification {
   async parts(): Promise<void> {
     const { index } = this.#access;
     for (const _ of index.range('uploads', { start: Buffer.alloc(0) })) this.#uploads++;
-    let start = Buffer.alloc(0);
-    for (;;) {
-      const rows = take(index.range('parts', { start }), PAGE);
+    for (const rows of pagesOf(index, 'parts')) {
       for (const { key, value } of rows) {
         this.#signal?.throwIfAborted();
         const part = decodePart(value, index.checksums);
@@ -176,12 +170,9 @@ class Verification {
         try {
           await this.#access.readBlobs(blobs);
         } catch (cause) {
-          const subject = `upload ${key.subarray(0, ID_BYTES).toString('hex')} part ${part.number}`;
-          if (index.get('parts', key)?.equals(value)) this.#report(subject, cause);
+          if (index.get('parts', key)?.equals(value)) this.#report(nameOfPart(key, part.number), cause);
         }
-        start = Buffer.concat([key, Buffer.of(0)]);
       }
-      if (rows.length < PAGE) return;
     }
   }
 
@@ -219,18 +210,4 @@ class Verification {
       }
     }
   }
-}
-
-/** A version besides the current one may be damaged alone. */
-function nameOf({ key, versionId }: ObjectEntry): string {
-  return versionId === null ? key : `${key} (version ${versionId})`;
-}
-
-function take<Item>(items: Iterable<Item>, limit: number): Item[] {
-  const taken: Item[] = [];
-  for (const item of items) {
-    taken.push(item);
-    if (taken.length === limit) break;
-  }
-  return taken;
 }

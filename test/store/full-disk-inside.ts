@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { it } from 'node:test';
 import type { ZringError } from '../../src/common/errors.ts';
 import { createStore, type LocalStore, openStore } from '../../src/store/store.ts';
@@ -82,6 +83,28 @@ it('a store that shares a full disk deletes as soon as there is a little room, a
   assert.deepEqual((await store.verify()).damaged, []);
   await store.close();
   await rm(ballast);
+  await rm(folder, { recursive: true });
+});
+
+it('a damaged file is not repaired on a full disk, stays as it is, and is repaired once there is room', async () => {
+  const { folder, store } = await make('repair');
+  const body = bytesOf(300_000);
+  const { blobs } = await put(store, 'k', body);
+  const id = blobs[0]?.id ?? assert.fail('no blob');
+  const file = join(folder, 'data', id.slice(-2), id);
+  const damaged = Buffer.from(body).fill(0, 100, 200);
+  await writeFile(file, damaged);
+  const ballast = join(mount, 'ballast');
+  await writeFile(ballast, Buffer.alloc(64 << 20)).catch(() => {});
+  const repair = () => store.upkeep.repairFile(id, Readable.from([body]));
+  await assert.rejects(repair(), { code: 'STORAGE_FULL' });
+  await store.sweepNow();
+  assert.ok((await readFile(file)).equals(damaged));
+  assert.deepEqual(await dataFiles(folder), [id]);
+  await rm(ballast);
+  assert.equal(await repair(), 'repaired');
+  assert.ok((await get(store, 'k'))?.equals(body));
+  await store.close();
   await rm(folder, { recursive: true });
 });
 
