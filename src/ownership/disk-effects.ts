@@ -125,6 +125,7 @@ async function openStore(runner: DatasetRunner, effect: Effect & { do: 'open-sto
     guard: runner.guard,
     nowMs: () => clock.wallMs(),
     room: (sizeHint: number | null) => storage.meter.openBody(sizeHint),
+    onDamage: (blob: string, reason: ZringError) => runner.deps.onDamage(dataset, blob, reason),
   };
   const store = await openWithRoom(runner, path, options);
   await storage.load(store);

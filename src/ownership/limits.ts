@@ -41,6 +41,12 @@ export interface OwnershipLimits {
   /** Answer of a peer that has to drain first. */
   readonly drainCallMs: number;
   readonly peerCallMs: number;
+  /** Damaged files that wait to be repaired; more are taken when they are read again. */
+  readonly repairQueueMax: number;
+  /** Before a file that could not be repaired is tried again, and a node that could not help is asked again. */
+  readonly repairRetryMs: number;
+  /** Of all scrubs of this node together: requests need the disk too. */
+  readonly scrubBytesPerSecond: number;
   readonly stopGraceMs: number;
 }
 
@@ -69,5 +75,8 @@ export const OWNERSHIP_LIMITS: OwnershipLimits = {
   pokeEveryMs: 2_000,
   drainCallMs: 30_000,
   peerCallMs: 10_000,
+  repairQueueMax: 1_000,
+  repairRetryMs: 60_000,
+  scrubBytesPerSecond: 64 * 1024 * 1024,
   stopGraceMs: 30_000,
 };

@@ -34,6 +34,7 @@ import { poke } from './poke.ts';
 import { Puller } from './pull.ts';
 import { planRound } from './pull-round.ts';
 import { PullMemory } from './rebalance.ts';
+import { RepairDesk } from './repair/repair.ts';
 import { Replicas } from './replicas/replicas.ts';
 import { Succession } from './replicas/succession.ts';
 import { publishTombstones, report } from './report.ts';
@@ -72,6 +73,7 @@ class OwnershipNode implements Ownership {
   readonly methods: PeerMethods;
   readonly storage: StorageDesk;
   readonly snapshots: SnapshotDesk;
+  readonly scrubs: RepairDesk;
   readonly disk: DiskAcceptance;
   readonly takeover: Takeover;
   readonly #deps: OwnershipDeps;
@@ -197,6 +199,7 @@ class OwnershipNode implements Ownership {
       onFenced: () => metrics?.fenced.inc(),
       onChange: (runner, before) => this.#runnerChanged(runner, before),
       onLeftover: (name) => this.#janitor.leftover(name),
+      onDamage: (dataset, blob, reason) => this.scrubs.noticed(dataset, blob, reason),
       onStep: deps.onStep,
     };
     this.access = new LocalAccess({
@@ -217,7 +220,8 @@ class OwnershipNode implements Ownership {
     });
     this.storage = createStorageDesk({ access: this.access, find });
     this.snapshots = createSnapshotDesk({ ...common, access: this.access, shelf: this.#shelf, find });
-    this.methods = handoffMethods({
+    this.scrubs = new RepairDesk({ ...this.#runnerDeps, metrics, map: this.#map, access: this.access, find });
+    const methods = handoffMethods({
       driver,
       runner,
       salt,
@@ -229,6 +233,7 @@ class OwnershipNode implements Ownership {
       onSent: (bytes) => metrics?.syncBytes.inc({ direction: 'sent' }, bytes),
       replicas: this.#replicas,
     });
+    this.methods = this.scrubs.with(methods);
     for (const { dataset, copy } of found.copies) this.#runners.add(dataset, copy);
     const { confirm } = this.#runnerDeps;
     const currentMs = (dataset: string, id: string) => this.#replicas.follower.stateOf(dataset, id).asOfMs;
@@ -473,6 +478,7 @@ class OwnershipNode implements Ownership {
     this.#stopping = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     if (this.#lease.withheld()) await Promise.all([...this.#runners].map((runner) => runner.end()));
+    void this.scrubs.stop();
     for (const runner of this.#runners) runner.dispatch({ on: 'cancel-pull' });
     await Promise.all([...this.#runners].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
     await this.#loops.stop();

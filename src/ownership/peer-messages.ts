@@ -2,6 +2,7 @@
 // Every method is idempotent: an answer that was lost is asked for again.
 import { isZringError, ZringError } from '../common/errors.ts';
 import { formatTerm, parseTerm } from '../common/term.ts';
+import { isId } from '../store/ids.ts';
 import type { HandoffPromise, Role } from './state.ts';
 
 export const METHODS = {
@@ -15,6 +16,7 @@ export const METHODS = {
   poke: 'ownership.poke',
   current: 'ownership.current',
   witness: 'ownership.witness',
+  blob: 'ownership.blob',
 } as const;
 
 export interface SnapshotRef {
@@ -78,6 +80,13 @@ export class Fields {
   id(): string {
     const value = this.text('id');
     if (!/^[0-9a-f]{32}$/.test(value)) throw refuse(this.#method, 'id');
+    return value;
+  }
+
+  /** Of a data file. */
+  blob(): string {
+    const value = this.text('blob');
+    if (!isId(value)) throw refuse(this.#method, 'blob');
     return value;
   }
 

@@ -62,6 +62,7 @@ export interface RunnerDeps {
   readonly onFenced: () => void;
   readonly onChange: (runner: DatasetRunner, before: CopyState) => void;
   readonly onLeftover: (name: string) => void;
+  readonly onDamage: (dataset: string, blob: string, reason: ZringError) => void;
   readonly onStep?: StepObserver | undefined;
 }
 

@@ -13,6 +13,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { DatasetAccess, SnapshotDesk, StorageDesk } from './access.ts';
 import type { DiskAcceptance } from './disk-acceptance.ts';
 import type { OwnershipLimits } from './limits.ts';
+import type { ScrubDesk } from './repair/types.ts';
 import type { StoreFactory } from './runner.ts';
 import type { StepObserver } from './state.ts';
 import type { DatasetExplanation, OwnershipStatus } from './status.ts';
@@ -50,6 +51,7 @@ export interface Ownership {
   readonly access: DatasetAccess;
   readonly storage: StorageDesk;
   readonly snapshots: SnapshotDesk;
+  readonly scrubs: ScrubDesk;
   /** What speaks against this node's disk, and an operator's word about it. */
   readonly disk: Pick<DiskAcceptance, 'report' | 'accept'>;
   /** A bucket that was promised to a node which is lost for good, and an operator's word about it. */

@@ -108,6 +108,9 @@ export function createMetrics() {
 
     storeCommits: counter('zring_store_commits_total', 'Durable index commits'),
     storeCorruptions: counter('zring_store_corruptions_total', 'Reads whose checksum did not match'),
+    blobsDamaged: counter('zring_blobs_damaged_total', 'Data files found damaged, by reads and scrubs'),
+    blobsRepaired: counter('zring_blobs_repaired_total', 'Data files repaired from another node’s copy'),
+    repairFailures: counter('zring_repair_failures_total', 'Attempts to repair a data file that failed'),
     storesOpen: gauge('zring_store_open_count', 'Stores that are open'),
     storageFree: gauge('zring_storage_free_bytes', 'Free bytes below the storage root'),
     storageTotal: gauge('zring_storage_total_bytes', 'Size of the storage below the root'),

@@ -18,6 +18,7 @@ import type { OwnershipLimits } from '../../src/ownership/limits.ts';
 import { createOwnership, type Ownership } from '../../src/ownership/ownership.ts';
 import { MACHINE_LIMITS } from '../../src/ownership/state.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/log.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { createMemoryCluster, type MemoryCluster } from '../support/memory-coordinator.ts';
 
 /** Processes die here, machines do not: flushing to a real disk would only cost time. */
@@ -46,6 +47,8 @@ export interface ClusterOptions {
   /** Default: `dir` in the temporary folder. */
   readonly openDriver?: (node: string, root: string) => Promise<DatasetDriver>;
   readonly wrapDriver?: (driver: DatasetDriver, node: string) => DatasetDriver;
+  /** Of all nodes together. */
+  readonly metrics?: Metrics;
 }
 
 export class TestCluster {
@@ -121,7 +124,7 @@ export class TestCluster {
     const plain = await open(id, this.root);
     const driver = this.options.wrapDriver?.(plain, id) ?? plain;
     const coordinator = this.memory.connect();
-    const { limits } = this.options;
+    const { limits, metrics } = this.options;
     const ownership = await createOwnership({
       self: id,
       release: 'test',
@@ -134,6 +137,7 @@ export class TestCluster {
         ? createLogger({ level: process.env.ZRING_TEST_LOG, node: id })
         : silentLogger(),
       manual: true,
+      ...(metrics && { metrics }),
       limits: {
         machine: { ...MACHINE_LIMITS, promiseSilenceMs: 0, ...limits?.machine },
         gateWaitMs: 60_000,
