@@ -21,6 +21,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   explain: async () => (await import('./cli/datasets.ts')).explainCommand,
   move: async () => (await import('./cli/datasets.ts')).moveCommand,
   snapshot: async () => (await import('./cli/snapshot.ts')).snapshotCommand,
+  scrub: async () => (await import('./cli/scrub.ts')).scrubCommand,
   takeover: async () => (await import('./cli/takeover.ts')).takeoverCommand,
   config: async () => (await import('./cli/config.ts')).configCommand,
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand,

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createAdminApi } from './admin/api.ts';
+import { createBucketScrubDesk, scrubMethods } from './admin/bucket-scrubs.ts';
 import { bucketMethods, createBucketDesk } from './admin/bucket-settings.ts';
 import { createBucketSnapshotDesk, snapshotMethods } from './admin/bucket-snapshots.ts';
 import { checkPeers, checkSpace, checkStorage, checkTls } from './admin/checks.ts';
@@ -251,6 +252,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
     s3PeerMethods({ access: owned.access }),
     bucketMethods(owned.storage),
     snapshotMethods(owned.snapshots),
+    scrubMethods(owned.scrubs),
   );
 
   const admin = await startAdminServer({
@@ -266,6 +268,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
       ownership: owned,
       buckets: createBucketDesk({ self: id, access: owned.access, storage: owned.storage, peers }),
       snapshots: createBucketSnapshotDesk({ self: id, access: owned.access, snapshots: owned.snapshots, peers }),
+      scrubs: createBucketScrubDesk({ self: id, access: owned.access, scrubs: owned.scrubs, peers }),
       credentials: createCredentialDesk(kept, log),
       kept,
       lifecycle: () => lifecycle,

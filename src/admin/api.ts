@@ -8,6 +8,7 @@ import { formatTerm } from '../common/term.ts';
 import type { Config } from '../config/types.ts';
 import { diskReason } from '../ownership/lease.ts';
 import type { Ownership } from '../ownership/ownership.ts';
+import type { BucketScrubDesk } from './bucket-scrubs.ts';
 import type { BucketDesk } from './bucket-settings.ts';
 import type { BucketSnapshotDesk } from './bucket-snapshots.ts';
 import type { CredentialDesk } from './credentials.ts';
@@ -23,6 +24,7 @@ export interface AdminApiDeps {
   readonly ownership: Ownership;
   readonly buckets: BucketDesk;
   readonly snapshots: BucketSnapshotDesk;
+  readonly scrubs: BucketScrubDesk;
   readonly credentials: CredentialDesk;
   readonly kept: Pick<CredentialKeeper, 'status'>;
   /** Null while starting. */
@@ -56,6 +58,7 @@ export function createAdminApi(deps: AdminApiDeps): AdminApi {
     },
     buckets: deps.buckets,
     snapshots: deps.snapshots,
+    scrubs: deps.scrubs,
     credentials: deps.credentials,
     disk: ownership.disk,
     takeover: ownership.takeover,

@@ -16,6 +16,7 @@ import type { TlsSource } from '../routing/tls-files.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ADMIN_BODY_BYTES_MAX, verifyAdminRequest } from './auth.ts';
+import { parseScrubChange } from './bucket-scrubs.ts';
 import { parseSettingsChange } from './bucket-settings.ts';
 import { parseSnapshotChange } from './bucket-snapshots.ts';
 import { createNodeProxy, type NodeProxy, splitNodePath } from './node-proxy.ts';
@@ -162,6 +163,8 @@ function createRoutes(options: AdminServerOptions, streams: Set<ServerResponse>)
     ['POST /bucket', async ({ body }, bucket) => api.buckets.set(bucket, parseSettingsChange(parseJson(body)))],
     ['GET /snapshots', async (_call, bucket) => api.snapshots.list(bucket)],
     ['POST /snapshots', async ({ body }, bucket) => api.snapshots.change(bucket, parseSnapshotChange(parseJson(body)))],
+    ['GET /scrubs', async (_call, bucket) => api.scrubs.show(bucket)],
+    ['POST /scrubs', async ({ body }, bucket) => api.scrubs.change(bucket, parseScrubChange(parseJson(body)))],
     ['GET /events', async ({ response }) => openEvents(options, streams, response)],
     ['GET /credentials', async (_call, name) => (name === '' ? api.credentials.list() : api.credentials.show(name))],
     ['POST /credentials', async ({ body }, verb) => api.credentials.run(verb, parseJson(body))],

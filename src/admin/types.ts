@@ -2,6 +2,7 @@
 import type { MoveInfo, ReplicaCounts } from '../cluster/coordinator.ts';
 import type { CredentialStatus } from '../cluster/credential-keeper.ts';
 import type { Ownership } from '../ownership/types.ts';
+import type { BucketScrubDesk } from './bucket-scrubs.ts';
 import type { BucketDesk } from './bucket-settings.ts';
 import type { BucketSnapshotDesk } from './bucket-snapshots.ts';
 import type { CredentialDesk } from './credentials.ts';
@@ -76,6 +77,8 @@ export interface AdminApi {
   readonly buckets: BucketDesk;
   /** Snapshots of a bucket, at its owner. */
   readonly snapshots: BucketSnapshotDesk;
+  /** Reading and repairing a whole bucket, at its owner. */
+  readonly scrubs: BucketScrubDesk;
   readonly credentials: CredentialDesk;
   /** This node's disk: what speaks against it, and an operator's word (src/ownership/disk-acceptance.ts). */
   readonly disk: Pick<Ownership['disk'], 'report' | 'accept'>;

@@ -36,6 +36,10 @@ function api(node: string): AdminApi {
         name: `${verb} ${name}`,
       }),
     },
+    scrubs: {
+      show: async (bucket: string) => ({ bucket, node: 'a', scrub: null }),
+      change: async (bucket: string, verb: string) => ({ bucket, node: verb, scrub: null }),
+    },
     buckets: {
       get: async (bucket) => ({ bucket, node }) as never,
       set: async (bucket, change) => {
