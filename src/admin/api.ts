@@ -114,6 +114,9 @@ async function clusterStatus(deps: AdminApiDeps): Promise<ClusterStatus> {
     },
     nodes: nodeStatuses(map, leases, deps),
     ready: readiness(deps),
+    bucketFaults: status.copies.flatMap(({ dataset, role, fault }) =>
+      role === 'owner' && fault !== null ? [{ bucket: dataset, fault }] : [],
+    ),
     configFaults: [
       ...(status.refusal ? [status.refusal.message] : []),
       ...(deps.configFault() ? [deps.configFault()?.message ?? ''] : []),

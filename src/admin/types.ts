@@ -49,6 +49,8 @@ export interface ClusterStatus {
   /** Null while the coordinator cannot be asked: then only this node is described. */
   readonly nodes: readonly NodeStatus[];
   readonly ready: ReadyAnswer;
+  /** Of the node that answers: buckets that it owns and cannot open, or use as they are open. Absent from older releases. */
+  readonly bucketFaults?: readonly { readonly bucket: string; readonly fault: string }[];
   /** Faults of the configuration file as it is now (the last good one stays in use). */
   readonly configFaults: readonly string[];
   /** As this node has them. */

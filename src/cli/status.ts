@@ -72,6 +72,9 @@ export function describe(status: ClusterStatus): string {
   for (const { id, storageFault } of status.nodes) {
     if (storageFault !== null) lines.push('', `node ${id}: its storage ${storageFault}; its buckets answer 503`);
   }
+  for (const { bucket, fault } of status.bucketFaults ?? []) {
+    lines.push('', `bucket ${bucket} on node ${status.node} answers 503: ${fault}; see zring snapshot list ${bucket}`);
+  }
   if (!status.ready.ready) lines.push('', `node ${status.node} is not ready: ${status.ready.reasons.join('; ')}`);
   for (const { accessKey, fault } of status.credentials.faults) lines.push('', `credential ${accessKey}: ${fault}`);
   for (const fault of status.configFaults) lines.push('', `configuration fault: ${fault}`);

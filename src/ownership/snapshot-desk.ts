@@ -1,7 +1,7 @@
 // Snapshots of the datasets that this node owns, asked for by operators (docs/SNAPSHOTS.md). Owns nothing: the driver keeps
 // them, the shelf has those open that are being read.
 import type { Clock } from '../common/clock.ts';
-import { ZringError } from '../common/errors.ts';
+import { isZringError, ZringError } from '../common/errors.ts';
 import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
 import type { BucketSnapshot, DatasetAccess, RollbackReport, SnapshotDesk } from './access.ts';
 import type { OwnershipLimits } from './limits.ts';
@@ -24,21 +24,56 @@ const ROLLBACK_DRAIN_MS = 1_000;
 export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
   const { driver, clock, shelf, limits } = deps;
 
-  /** Says what is wrong, and waits for a dataset that is just being opened. */
-  async function runnerOf(dataset: string): Promise<DatasetRunner> {
-    (await deps.access.enter(dataset, 'read')).release();
+  /**
+   * Says what is wrong, and waits for a dataset that is just being opened. `damaged`: also one that cannot be opened because
+   * of what it holds, which is when its snapshots are needed most.
+   */
+  async function runnerOf(dataset: string, { damaged = false } = {}): Promise<DatasetRunner> {
+    try {
+      (await deps.access.enter(dataset, 'read')).release();
+    } catch (error) {
+      const runner = deps.find(dataset);
+      if (!damaged || !runner?.place.isDamaged) throw error;
+    }
     const runner = deps.find(dataset);
     if (!runner) throw busy(dataset, 'has just moved');
     return runner;
   }
 
   /** Alone on the dataset's disk, and only while it is this node's to change. */
-  async function owned<T>(dataset: string, task: (runner: DatasetRunner) => Promise<T>): Promise<T> {
-    const runner = await runnerOf(dataset);
+  async function owned<T>(
+    dataset: string,
+    task: (runner: DatasetRunner) => Promise<T>,
+    options: { readonly damaged?: boolean } = {},
+  ): Promise<T> {
+    const runner = await runnerOf(dataset, options);
     return runner.onDisk(async () => {
       requireAtRest(runner);
       return task(runner);
     });
+  }
+
+  /**
+   * The later snapshots go, and with them what could have been gone back to instead: so this one must be whole. It may well
+   * have the damaged part in common with the dataset.
+   */
+  async function requireSound({ dataset, state }: DatasetRunner, snapshot: string): Promise<void> {
+    const refuse = (why: string): ZringError => {
+      const message = `snapshot ${snapshot} of ${dataset} is damaged as well (${why}); nothing was changed: try another one`;
+      return new ZringError('STORAGE_CORRUPT', message, { subject: dataset });
+    };
+    const place = { dataset, id: state.copy?.id ?? '', opening: '', snapshot };
+    const { store, release } = await shelf.open(place).catch((error: unknown) => {
+      throw isZringError(error, 'STORAGE_CORRUPT') || isZringError(error, 'MOUNT_INVALID')
+        ? refuse(error.message)
+        : error;
+    });
+    try {
+      const faults = (await store.upkeep?.checkIndex()) ?? [];
+      for (const { key, reason } of faults) if (key === null) throw refuse(reason);
+    } finally {
+      release();
+    }
   }
 
   return {
@@ -59,11 +94,13 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
         return describe(taken, true);
       });
     },
-    list: (dataset) =>
-      owned(dataset, async () => {
+    list: (dataset) => {
+      const read = async () => {
         const kept = await driver.heldWith(dataset, KEEP_TAG);
         return (await ownSnapshots(driver, dataset)).map((info) => describe(info, kept.has(info.name)));
-      }),
+      };
+      return owned(dataset, read, { damaged: true });
+    },
     destroy: async (dataset, name) => {
       requireOwnName(name);
       return owned(dataset, async (runner) => {
@@ -77,11 +114,12 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
     },
     rollback: async (dataset, name, acceptLoss) => {
       requireOwnName(name);
-      const runner = await runnerOf(dataset);
-      const report = await owned(dataset, () => reportRollback(driver, dataset, name));
+      const runner = await runnerOf(dataset, { damaged: true });
+      const report = await owned(dataset, () => reportRollback(driver, dataset, name), { damaged: true });
       if (!acceptLoss) return report;
       // Before anybody is cut: a snapshot that is being read, or a move, stops it.
       requireUnclaimed(runner);
+      if (runner.place.isDamaged) await requireSound(runner, name);
       await shelf.close(dataset);
       if (!(await runner.gate.drained(ROLLBACK_DRAIN_MS))) {
         runner.gate.abortAll(busy(dataset, 'is being rolled back'));
@@ -99,6 +137,7 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
         const found = await reportRollback(driver, dataset, name);
         runner.forgetShared();
         await driver.rollback(dataset, name);
+        runner.place.opened();
         return found;
       });
     },

@@ -28,6 +28,9 @@ const OF_STORAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DATASET_BUSY',
 ]);
 
+/** Of the dataset itself: waiting does not mend them, going back to a snapshot may. */
+const OF_DAMAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['STORAGE_CORRUPT', 'MOUNT_INVALID']);
+
 /** Attempts at one thing: the first two at once, then ever rarer. */
 class Attempts {
   #count = 0;
@@ -62,6 +65,7 @@ export class StorePlace {
   #lookedMs = Number.NEGATIVE_INFINITY;
   #looking = false;
   #fault: string | null = null;
+  #isDamaged = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -72,20 +76,30 @@ export class StorePlace {
     return this.#fault;
   }
 
+  /** It could not be opened last because of what it holds, and not because its storage was away. */
+  get isDamaged(): boolean {
+    return this.#isDamaged;
+  }
+
   /** Why it is not tried to open it now, or null. */
   refusal(dataset: string): ZringError | null {
     if (this.#fault === null || this.#openings.mayTry(this.#clock.monotonicMs())) return null;
-    return new ZringError('STORAGE_UNAVAILABLE', `${dataset} cannot be opened: ${this.#fault}`, { subject: dataset });
+    const advice = this.#isDamaged ? `; it may go back to a snapshot: zring snapshot list ${dataset}` : '';
+    const message = `${dataset} cannot be opened: ${this.#fault}${advice}`;
+    return new ZringError('STORAGE_UNAVAILABLE', message, { subject: dataset });
   }
 
   openingFailed(error: unknown): void {
     if (!(error instanceof ZringError) || !OF_STORAGE.has(error.code)) return;
     this.#fault = error.message;
+    this.#isDamaged = OF_DAMAGE.has(error.code);
     this.#openings.note(this.#clock.monotonicMs());
   }
 
+  /** Or made to be what can be opened: it is tried again at once. */
   opened(): void {
     this.#fault = null;
+    this.#isDamaged = false;
     this.#openings.clear();
   }
 
