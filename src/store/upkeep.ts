@@ -1,5 +1,5 @@
 // Looks after what lies on the disk of an open store: finds what cannot be read back as it was written, and puts good bytes in
-// its place (docs/REPAIR.md). Owns the repairs that are under way. Where good bytes come from is not its business.
+// its place (docs/REPAIR.md). Owns what of that is under way. Where good bytes come from is not its business.
 //
 // Writers, readers and the sweep go on meanwhile. So a fault is one only while the index still refers to the file when it has
 // been met; and a file that is being repaired is pinned like one that is being read: it is not swept in between.
@@ -52,17 +52,40 @@ export interface UpkeepAccess {
 export class Upkeep implements StoreUpkeep {
   readonly #access: UpkeepAccess;
   readonly #sources = new Set<Readable>();
-  readonly #repairs = new Set<Promise<unknown>>();
+  /** Ends the waiting of those that read at a pace. */
+  readonly #waits = new Set<() => void>();
+  /** What has files of the store open; closing it waits for them. */
+  readonly #work = new Set<Promise<unknown>>();
 
   constructor(access: UpkeepAccess) {
     this.#access = access;
   }
 
-  /** The repairs under way are given up. */
+  /** What is under way is given up; once that is so, no file is open for it. */
   async stop(): Promise<void> {
     const closed = new ZringError('STORAGE_UNAVAILABLE', `${this.#access.path} was closed`);
     for (const source of this.#sources) source.destroy(closed);
-    await Promise.allSettled(this.#repairs);
+    for (const wake of this.#waits) wake();
+    await Promise.allSettled(this.#work);
+  }
+
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+    return tracked;
+  }
+
+  /** However slow it is, whoever closes the store does not wait for it. */
+  #pacedBy(pace: Pace | undefined): Pace {
+    return async (bytes) => {
+      let wake = () => {};
+      await new Promise<void>((resolve, reject) => {
+        wake = resolve;
+        this.#waits.add(wake);
+        Promise.resolve(pace?.(bytes)).then(resolve, reject);
+      }).finally(() => this.#waits.delete(wake));
+      this.#access.requireOpen();
+    };
   }
 
   filesAfter(after: string, limit: number): readonly DataFileInfo[] {
@@ -84,7 +107,8 @@ export class Upkeep implements StoreUpkeep {
     try {
       const file = this.#referred(id);
       if (!file) return null;
-      await this.#access.readBlob({ id, size: file.size, inline: false, blockChecksums: file.checksums }, pace);
+      const blob = { id, size: file.size, inline: false, blockChecksums: file.checksums };
+      await this.#tracked(this.#access.readBlob(blob, this.#pacedBy(pace)));
       return null;
     } catch (error) {
       this.#access.requireOpen();
@@ -113,7 +137,7 @@ export class Upkeep implements StoreUpkeep {
     this.#access.requireOpen();
     try {
       // Through read(2), before a page is touched in memory: there, what cannot be read would end the process.
-      await this.#access.index.readThrough(pace);
+      await this.#tracked(this.#access.index.readThrough(this.#pacedBy(pace)));
     } catch (error) {
       if (!isDamage(error)) throw error;
       return [{ key: null, reason: error.message }];
@@ -178,16 +202,14 @@ export class Upkeep implements StoreUpkeep {
   }
 
   repairFile(id: string, bytes: Readable): Promise<'repaired' | 'gone'> {
-    const repairing = this.#repair(id, bytes).finally(() => {
-      this.#sources.delete(bytes);
-      this.#repairs.delete(repairing);
-      bytes.destroy();
-    });
     // What it was given up for is told to who asked, below; a source that fails later tells nobody.
     bytes.on('error', () => {});
     this.#sources.add(bytes);
-    this.#repairs.add(repairing);
-    return repairing;
+    const repairing = this.#repair(id, bytes).finally(() => {
+      this.#sources.delete(bytes);
+      bytes.destroy();
+    });
+    return this.#tracked(repairing);
   }
 
   async #repair(id: string, bytes: Readable): Promise<'repaired' | 'gone'> {

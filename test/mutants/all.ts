@@ -5,6 +5,7 @@ import { DATASET_MUTANTS } from './dataset.ts';
 import type { Mutant } from './mutant.ts';
 import { PROTOCOL_MUTANTS } from './protocol.ts';
 import { RECORD_MUTANTS } from './records.ts';
+import { REPAIR_MUTANTS } from './repair.ts';
 import { ROUTING_MUTANTS } from './routing.ts';
 import { SNAPSHOT_MUTANTS } from './snapshots.ts';
 import { STORE_MUTANTS } from './store.ts';
@@ -16,5 +17,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATASET_MUTANTS,
   ...STORE_MUTANTS,
   ...SNAPSHOT_MUTANTS,
+  ...REPAIR_MUTANTS,
   ...ROUTING_MUTANTS,
 ];

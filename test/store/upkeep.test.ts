@@ -2,7 +2,7 @@
 // what goes on meanwhile.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { open, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -155,6 +155,22 @@ describe('the check of the index', () => {
     assert.match(fault?.reason ?? '', /cannot be read/);
     assert.equal(more, undefined);
     await rm(path);
+  });
+
+  it('holds up nobody who closes the store, however slow it is', async () => {
+    const slow = () => new Promise<void>(() => {});
+    const checking = fixture.store.upkeep.checkIndex(slow);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const ended = assert.rejects(checking, { code: 'STORAGE_UNAVAILABLE', message: /is closed/ });
+    await fixture.store.close();
+    const open = await Promise.all(
+      (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+    );
+    assert.deepEqual(
+      open.filter((path) => path.startsWith(fixture.folder)),
+      [],
+    );
+    await ended;
   });
 
   it('reads it at the pace it is given', async () => {
