@@ -14,7 +14,7 @@ import type { Config } from '../config/types.ts';
 import { createStore, openStore } from '../store/store.ts';
 import type { SnapshotDesk, StorageDesk } from './access.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
-import { closeInTime } from './closing.ts';
+import { killParts, type NodeParts, stopParts } from './closing.ts';
 import { LocalAccess } from './dataset-access.ts';
 import { DiskAcceptance } from './disk-acceptance.ts';
 import { FenceBook } from './fence-book.ts';
@@ -474,30 +474,23 @@ class OwnershipNode implements Ownership {
   }
 
   async #stop(): Promise<void> {
-    const { logger } = this.#deps;
-    this.#stopping = true;
-    for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    if (this.#lease.withheld()) await Promise.all([...this.#runners].map((runner) => runner.end()));
+    this.#end();
     void this.scrubs.stop();
-    for (const runner of this.#runners) runner.dispatch({ on: 'cancel-pull' });
-    await Promise.all([...this.#runners].map((runner) => closeInTime(runner, this.#limits.stopGraceMs)));
-    await this.#loops.stop();
-    await this.#shelf.stop();
-    await this.#lease.stop();
-    for (const runner of this.#runners) runner.kill();
-    await this.#disk.close();
-    logger.info('ownership stopped');
+    await stopParts(this.#parts(), this.#limits.stopGraceMs);
+    this.#deps.logger.info('ownership stopped');
   }
 
   async kill(): Promise<void> {
+    this.#end();
+    await killParts(this.#parts());
+  }
+
+  #end(): void {
     this.#stopping = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const runner of this.#runners) runner.kill();
-    await this.#loops.stop();
-    this.#lease.abandon();
-    // LMDB files of a process that lives on have to be let go of, or nobody could open them again.
-    await Promise.all([...this.#runners].map((runner) => runner.letGo()));
-    await this.#shelf.stop();
-    await this.#disk.close();
+  }
+
+  #parts(): NodeParts {
+    return { runners: this.#runners, loops: this.#loops, shelf: this.#shelf, lease: this.#lease, disk: this.#disk };
   }
 }

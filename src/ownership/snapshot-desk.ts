@@ -6,7 +6,7 @@ import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
 import type { BucketSnapshot, DatasetAccess, RollbackReport, SnapshotDesk } from './access.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { DatasetRunner } from './runner.ts';
-import { isReserved, KEEP_TAG, nameAt, requireOwnName } from './snapshot-names.ts';
+import { isReserved, isShared, KEEP_TAG, nameAt, requireOwnName } from './snapshot-names.ts';
 import type { SnapshotShelf } from './snapshot-shelf.ts';
 
 export interface SnapshotDeskDeps {
@@ -62,7 +62,7 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
       const message = `snapshot ${snapshot} of ${dataset} is damaged as well (${why}); nothing was changed: try another one`;
       return new ZringError('STORAGE_CORRUPT', message, { subject: dataset });
     };
-    const place = { dataset, id: state.copy?.id ?? '', opening: '', snapshot };
+    const place = { dataset, id: state.copy?.id ?? '', opening: '', snapshot, shared: true };
     const { store, release } = await shelf.open(place).catch((error: unknown) => {
       throw isZringError(error, 'STORAGE_CORRUPT') || isZringError(error, 'MOUNT_INVALID')
         ? refuse(error.message)
@@ -95,9 +95,10 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
       });
     },
     list: (dataset) => {
-      const read = async () => {
+      const read = async (runner: DatasetRunner) => {
         const kept = await driver.heldWith(dataset, KEEP_TAG);
-        return (await ownSnapshots(driver, dataset)).map((info) => describe(info, kept.has(info.name)));
+        const known = await driver.snapshots(dataset);
+        return known.filter(offeredBy(runner)).map((info) => describe(info, kept.has(info.name)));
       };
       return owned(dataset, read, { damaged: true });
     },
@@ -113,9 +114,9 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
       });
     },
     rollback: async (dataset, name, acceptLoss) => {
-      requireOwnName(name);
+      if (!isShared(name)) requireOwnName(name);
       const runner = await runnerOf(dataset, { damaged: true });
-      const report = await owned(dataset, () => reportRollback(driver, dataset, name), { damaged: true });
+      const report = await owned(dataset, (found) => reportRollback(driver, found, name), { damaged: true });
       if (!acceptLoss) return report;
       // Before anybody is cut: a snapshot that is being read, or a move, stops it.
       requireUnclaimed(runner);
@@ -134,7 +135,7 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
         if (runner.store) throw busy(dataset, 'is in use');
         await shelf.close(dataset);
         await driver.close(dataset);
-        const found = await reportRollback(driver, dataset, name);
+        const found = await reportRollback(driver, runner, name);
         runner.forgetShared();
         await driver.rollback(dataset, name);
         runner.place.opened();
@@ -168,12 +169,18 @@ function requireUnclaimed(runner: DatasetRunner): void {
   if (!isUnclaimed(runner)) throw busy(runner.dataset, 'is being moved');
 }
 
-async function reportRollback(driver: DatasetDriver, dataset: string, name: string): Promise<RollbackReport> {
-  const own = await ownSnapshots(driver, dataset);
-  const at = own.findIndex((snapshot) => snapshot.name === name);
-  const found = own[at];
-  if (!found) throw missing(dataset, name);
-  return { snapshot: name, createdMs: found.createdMs, later: own.slice(at + 1).map((other) => other.name) };
+/** Those that replicas follow by are mostly the newest there are: not asked for but where they are needed. */
+function offeredBy({ place }: DatasetRunner): (snapshot: { readonly name: string }) => boolean {
+  return ({ name }) => !isReserved(name) || (place.isDamaged && isShared(name));
+}
+
+async function reportRollback(driver: DatasetDriver, runner: DatasetRunner, name: string): Promise<RollbackReport> {
+  const known = await driver.snapshots(runner.dataset);
+  const at = known.findIndex((snapshot) => snapshot.name === name && offeredBy(runner)(snapshot));
+  const found = known[at];
+  if (!found) throw missing(runner.dataset, name);
+  const later = known.slice(at + 1).filter((other) => !isReserved(other.name));
+  return { snapshot: name, createdMs: found.createdMs, later: later.map((other) => other.name) };
 }
 
 function describe({ name, guid, createdMs }: SnapshotInfo, kept: boolean): BucketSnapshot {

@@ -10,7 +10,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { OpenSnapshot } from './access.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { DatasetRunner, StoreFactory } from './runner.ts';
-import { isReserved } from './snapshot-names.ts';
+import { isReserved, isShared } from './snapshot-names.ts';
 
 export interface ShelfDeps {
   readonly driver: DatasetDriver;
@@ -26,6 +26,8 @@ export interface SnapshotPlace {
   /** Tells this opening of the dataset from others: a name may come to mean another snapshot while somebody else owns it. */
   readonly opening: string;
   readonly snapshot: string;
+  /** Also one that all copies share (docs/REPLICAS.md): for the operator's side only. */
+  readonly shared?: boolean;
 }
 
 interface Entry {
@@ -104,8 +106,9 @@ export class SnapshotShelf {
   }
 
   /** Before anything is closed for it. */
-  async #requireThere({ dataset, snapshot }: SnapshotPlace): Promise<void> {
-    const isThere = !isReserved(snapshot) && (await this.#deps.driver.snapshots(dataset)).some(named(snapshot));
+  async #requireThere({ dataset, snapshot, shared = false }: SnapshotPlace): Promise<void> {
+    const isOffered = !isReserved(snapshot) || (shared && isShared(snapshot));
+    const isThere = isOffered && (await this.#deps.driver.snapshots(dataset)).some(named(snapshot));
     if (!isThere)
       throw new ZringError('SNAPSHOT_NOT_FOUND', `${dataset} has no snapshot ${snapshot}`, { subject: dataset });
   }

@@ -65,6 +65,8 @@ describe('damage and repair', part('redis-server'), () => {
 
   before(async () => {
     cluster = await startCluster({ storage: 'dir' });
+    // So that it is known who has what.
+    await cluster.edit((file) => Object.assign(file.cluster, { copies: 1 }));
     await cluster.client('a').send(new CreateBucketCommand({ Bucket }));
     const at = async () => (await cluster.datasets('a')).find(({ dataset }) => dataset === Bucket);
     await put('large', 3 * MIB + 1);

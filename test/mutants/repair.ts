@@ -83,4 +83,12 @@ export const REPAIR_MUTANTS: readonly Mutant[] = [
       damagedIndex('a snapshot whose index is damaged as well is not gone back to: an older one may be whole'),
     ],
   },
+  {
+    name: 'replicas-of-what-is-damaged',
+    breaks: 'replicas keep what is whole as long as their owner is known to be damaged',
+    file: 'src/ownership/replicas/shared-snapshots.ts',
+    find: '  if (runner.place.isDamaged) {',
+    replace: '  if (!runner.place) {',
+    caughtBy: [damagedIndex('replicas of a bucket that is known to be damaged keep what they have')],
+  },
 ];

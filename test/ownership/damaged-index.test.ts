@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { afterEach } from 'node:test';
+import { isZringError } from '../../src/common/errors.ts';
 import { TestCluster } from './cluster.ts';
 
 let cluster: TestCluster;
@@ -18,14 +19,15 @@ async function halve(path: string): Promise<void> {
 }
 
 /** Two snapshots, and something after each; the index is damaged while the node is down. */
-async function damaged(damage: (path: string) => Promise<void>): Promise<string> {
-  cluster = await TestCluster.start(['a', 'b']);
+async function damaged(damage: (path: string) => Promise<void>, copies = 1): Promise<string> {
+  cluster = await TestCluster.start(['a', 'b'], { copies });
   const node = await cluster.create('photos');
   await cluster.put(node, 'photos', 'one', LARGE);
   await cluster.own(node).snapshots.create('photos', 'first');
   await cluster.put(node, 'photos', 'two', '2');
   await cluster.own(node).snapshots.create('photos', 'second');
   await cluster.put(node, 'photos', 'three', '3');
+  if (copies > 1) await cluster.rounds(6);
   await cluster.kill(node);
   await damage(indexOf(node));
   await cluster.startNode(node);
@@ -95,4 +97,42 @@ test('a snapshot whose index is damaged as well is not gone back to: an older on
   await snapshots.rollback('photos', 'first', true);
   assert.equal(await cluster.get(node, 'photos', 'one'), LARGE);
   assert.equal(await cluster.get(node, 'photos', 'two'), null);
+});
+
+test('with replicas it goes back to what they were brought up by, and they follow on', async () => {
+  const node = await damaged(halve, 2);
+  const replica = node === 'a' ? 'b' : 'a';
+  const { snapshots } = cluster.own(node);
+  await assert.rejects(cluster.get(node, 'photos', 'one'), { code: 'STORAGE_UNAVAILABLE' });
+  await cluster.rounds(3);
+  const names = (await snapshots.list('photos')).map(({ name }) => name);
+  assert.deepEqual(names.slice(0, 2), ['first', 'second']);
+  const shared = names.slice(2).reverse();
+  assert.ok(shared.length > 0 && shared.every((name) => name.startsWith('zring-copy-')), names.join());
+  let whole: string | undefined;
+  for (const name of shared) {
+    whole ??= await snapshots.rollback('photos', name, true).then(
+      () => name,
+      (error: unknown) => {
+        assert.ok(isZringError(error, 'STORAGE_CORRUPT'), String(error));
+        return undefined;
+      },
+    );
+  }
+  assert.ok(whole, 'one of them is whole');
+  assert.equal(await cluster.get(node, 'photos', 'three'), '3', 'newer than all that anybody had made by name');
+  await assert.rejects(snapshots.rollback('photos', whole, true), { code: 'SNAPSHOT_NOT_FOUND' }, 'only then');
+  await cluster.put(node, 'photos', 'large', LARGE);
+  const received = cluster.received.get(replica) ?? 0;
+  await cluster.until('followed', () => (cluster.received.get(replica) ?? 0) - received > LARGE.length);
+});
+
+test('replicas of a bucket that is known to be damaged keep what they have', async () => {
+  const node = await damaged(halve, 2);
+  await cluster.restart(node);
+  await assert.rejects(cluster.get(node, 'photos', 'one'), { code: 'STORAGE_UNAVAILABLE' });
+  const { methods, access } = cluster.own(node);
+  const request = { dataset: 'photos', id: access.records().records[0]?.id, have: null, takesAll: true, shared: true };
+  const ask = async () => methods.calls['ownership.snapshot']?.(request, node === 'a' ? 'b' : 'a');
+  await assert.rejects(ask, { code: 'DATASET_UNAVAILABLE', message: /damaged here/ });
 });

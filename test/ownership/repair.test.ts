@@ -25,11 +25,11 @@ afterEach(async () => {
 
 const content = (seed: string, bytes = MIB + 100_000) => seed.repeat(Math.ceil(bytes / seed.length)).slice(0, bytes);
 
-async function start(members: string[], limits: Partial<OwnershipLimits> = {}): Promise<void> {
+async function start(members: string[], limits: Partial<OwnershipLimits> = {}, copies = 1): Promise<void> {
   metrics = createMetrics();
   const system = createSystemClock();
   const clock: Clock = { wallMs: () => system.wallMs(), monotonicMs: () => system.monotonicMs() + aheadMs };
-  cluster = await TestCluster.start(members, { metrics, limits, clock });
+  cluster = await TestCluster.start(members, { metrics, limits, clock, copies });
 }
 
 /** Objects that a former owner has too. @returns the owner now, and that one. */
@@ -106,6 +106,20 @@ test('a read that meets damage breaks off, and the next ones get it whole: repai
   assert.equal(await cluster.get(owner, 'photos', 'one'), content('one'));
   const files = await readdir(join(cluster.root, owner, 'photos', 'data', blob.slice(-2)));
   assert.deepEqual(files, [blob]);
+});
+
+test('a replica helps as well', async () => {
+  await start(['a', 'b'], {}, 2);
+  const owner = await cluster.create('photos');
+  const replica = owner === 'a' ? 'b' : 'a';
+  await cluster.put(owner, 'photos', 'one', content('one'));
+  await cluster.until('followed', () => (cluster.received.get(replica) ?? 0) > MIB);
+  await cluster.rounds(2);
+  await damage(owner, await blobOf(owner, 'one'));
+  assert.equal((await scrubbed(owner)).repaired, 1);
+  assert.equal(await cluster.get(owner, 'photos', 'one'), content('one'));
+  await cluster.put(owner, 'photos', 'two', content('two'));
+  await cluster.until('follows on', () => (cluster.received.get(replica) ?? 0) > 2 * MIB);
 });
 
 test('what nobody has whole stays damaged, is never served, and is not tried again at once', async () => {

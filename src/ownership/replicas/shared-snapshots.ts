@@ -1,6 +1,7 @@
 // Snapshots that a dataset's copies have in common: the owner takes one when a replica asks and something has changed, every
 // replica receives the same one, and whoever takes the dataset over receives them as well. So after any change of owner all
 // copies still have a base for an increment. Owns nothing; what was written since the newest one is noted at the runner.
+import { ZringError } from '../../common/errors.ts';
 import type { DatasetDriver, SnapshotInfo } from '../../dataset/driver.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { SnapshotRef } from '../peer-messages.ts';
@@ -47,6 +48,12 @@ export async function takeShared(deps: SharedDeps, runner: DatasetRunner, id: st
   if (shared?.id === id && (current || ageMs < minAgeMs())) {
     const known = (await driver.snapshots(dataset)).find(({ guid }) => guid === shared.guid);
     if (known) return { name: known.name, guid: known.guid, ageMs };
+  }
+  // Replicas keep what they have, which is better.
+  if (runner.place.isDamaged) {
+    throw new ZringError('DATASET_UNAVAILABLE', `${dataset} is damaged here: ${runner.place.fault}`, {
+      subject: dataset,
+    });
   }
   // Read before the snapshot is taken: a commit meanwhile counts as one after it.
   const { sequence } = runner;
