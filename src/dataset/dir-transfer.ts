@@ -216,3 +216,13 @@ class Staging implements StreamSink {
 function diverged(why: string): ZringError {
   return new ZringError('DATASET_DIVERGED', `cannot receive the increment: ${why}`);
 }
+
+export function abortWith(signal: AbortSignal | undefined, stream: Readable, subject: string): void {
+  if (!signal) return;
+  const abort = () => {
+    stream.destroy(new ZringError('ABORTED', `${subject}: stopped`, { subject }));
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  stream.once('close', () => signal.removeEventListener('abort', abort));
+}

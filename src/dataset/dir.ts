@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { ZringError } from '../common/errors.ts';
 import { capture } from './dir-capture.ts';
+import { cloneInto } from './dir-clone.ts';
 import { completeFanOut, exists, fsyncPath, hasOpenFiles, inParallel } from './dir-files.ts';
 import {
   holdsOf,
@@ -27,7 +28,8 @@ import {
 } from './dir-folder.ts';
 import { createDirMeter, type Measured } from './dir-measure.ts';
 import { type DirRoot, openDirRoot } from './dir-root.ts';
-import { planSendOf, receiveInto, sendBytes } from './dir-transfer.ts';
+import { refusedSettings } from './dir-settings.ts';
+import { abortWith, planSendOf, receiveInto, sendBytes } from './dir-transfer.ts';
 import type {
   DatasetDriver,
   DatasetInfo,
@@ -130,6 +132,29 @@ class DirDriver implements DatasetDriver {
     });
   }
 
+  async clone(
+    name: string,
+    snapshot: { readonly name: string; readonly guid: string },
+    target: string,
+    properties: Record<string, string>,
+    init: (path: string) => Promise<void>,
+  ): Promise<DatasetInfo> {
+    requireDatasetName(target);
+    requireSnapshotName(snapshot.name);
+    requireProperties(properties);
+    return this.#alone([requireDatasetName(name), target], async () => {
+      await this.#require(name);
+      await this.#root.requireFree(target);
+      const meta = { readonly: false, properties, head: null };
+      const folder = this.#root.folder(name);
+      await this.#root.build(target, meta, async (fresh) => {
+        await cloneInto(fresh, { name, folder, snapshot });
+        await init(fresh);
+      });
+      return this.#info(target, meta, await this.#meter.measure(this.#root.folder(target)));
+    });
+  }
+
   async open(name: string, options: { id: string; readonly: boolean }): Promise<OpenedDataset> {
     return this.#change(name, async (folder, meta) => {
       if (meta.properties.id !== options.id) {
@@ -164,7 +189,6 @@ class DirDriver implements DatasetDriver {
     });
   }
 
-  /** A quota is for whoever writes to count; the rest needs a file system that can do it. */
   async configure(name: string, settings: Partial<StorageSettings>): Promise<readonly SettingRefusal[]> {
     return this.#change(name, async () => refusedSettings(settings));
   }
@@ -465,27 +489,6 @@ class DirDriver implements DatasetDriver {
   }
 }
 
-function refusedSettings({ compression, reservationBytes }: Partial<StorageSettings>): SettingRefusal[] {
-  const refused: SettingRefusal[] = [];
-  if (typeof compression === 'string' && compression !== 'off') {
-    refused.push({ setting: 'compression', reason: 'plain folders are not compressed; this needs ZFS' });
-  }
-  if (typeof reservationBytes === 'number') {
-    refused.push({ setting: 'reservation', reason: 'plain folders cannot reserve space; this needs ZFS' });
-  }
-  return refused;
-}
-
 function busy(message: string, subject: string): ZringError {
   return new ZringError('DATASET_BUSY', message, { subject });
-}
-
-function abortWith(signal: AbortSignal | undefined, stream: Readable, subject: string): void {
-  if (!signal) return;
-  const abort = () => {
-    stream.destroy(new ZringError('ABORTED', `${subject}: stopped`, { subject }));
-  };
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort, { once: true });
-  stream.once('close', () => signal.removeEventListener('abort', abort));
 }

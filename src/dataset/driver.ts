@@ -134,6 +134,20 @@ export interface DatasetDriver {
    * afterwards record size is raised for data files. On failure nothing is left.
    */
   create(name: string, properties: Record<string, string>, init: (path: string) => Promise<void>): Promise<DatasetInfo>;
+  /**
+   * A new dataset `target` with the content of a snapshot, in a time and space that do not depend on its size; `init` runs
+   * in its folder before anybody can see it (its index still says that it is the other one's). Settings and properties are
+   * as `create` makes them. On failure nothing is left. Neither of the two is in the other's way afterwards, except that a
+   * dataset may be unable to go back beyond what was cloned of it (`rollback`). Errors: DATASET_ALREADY_EXISTS,
+   * SNAPSHOT_NOT_FOUND (also when the name has got another guid).
+   */
+  clone(
+    name: string,
+    snapshot: { readonly name: string; readonly guid: string },
+    target: string,
+    properties: Record<string, string>,
+    init: (path: string) => Promise<void>,
+  ): Promise<DatasetInfo>;
   /** Mounts (when needed) and proves that the path is this dataset with this `zring:id`; sets readonly as asked. */
   open(name: string, options: { id: string; readonly: boolean }): Promise<OpenedDataset>;
   /** Unmounts. Fails with DATASET_BUSY when files are open. Idempotent. */
@@ -149,8 +163,11 @@ export interface DatasetDriver {
   configure(name: string, settings: Partial<StorageSettings>): Promise<readonly SettingRefusal[]>;
   /** `settled`: waits until everything that was written before this call is counted. */
   facts(name: string, options?: { settled?: boolean }): Promise<StorageFacts>;
-  /** Unmounts. A name without `_` needs `zring:id` to be set (MOUNT_INVALID otherwise). */
-  rename(from: string, to: string): Promise<void>;
+  /**
+   * Unmounts. A name without `_` needs `zring:id` to be set (MOUNT_INVALID otherwise). `doomed`: it is renamed to be
+   * destroyed, and what was cloned from it may be freed of it already.
+   */
+  rename(from: string, to: string, options?: { doomed?: boolean }): Promise<void>;
   /**
    * With all its snapshots and holds of ours; somebody else's hold: SNAPSHOT_HELD and nothing is gone; DATASET_BUSY while
    * one of its snapshots is mounted. Idempotent.
@@ -171,7 +188,8 @@ export interface DatasetDriver {
   /**
    * Makes the dataset, which is closed, what it was when the snapshot was taken. Every later snapshot is destroyed, with
    * holds of ours; somebody else's hold: SNAPSHOT_HELD; one that is sent or mounted: DATASET_BUSY; then nothing has changed.
-   * Also SNAPSHOT_HELD for a later one whose name we could not give back to the storage.
+   * Also SNAPSHOT_HELD for a later one whose name we could not give back to the storage, and with ZFS DATASET_BUSY when
+   * another dataset was cloned from a later one.
    * After a crash the dataset is as it was or as wanted, and some later snapshots may be gone.
    */
   rollback(name: string, snapshot: string): Promise<void>;

@@ -120,6 +120,12 @@ export function requirePublishable(from: string, to: string, id: string | undefi
   throw new ZringError('MOUNT_INVALID', `${from} has no zring:id and cannot become ${to}`, { subject: from });
 }
 
+/** The snapshot that was meant, and not another one that has got its name since. */
+export function requireSameGuid(subject: string, wanted: string, found: { readonly guid: string }): void {
+  if (found.guid === wanted) return;
+  throw new ZringError('SNAPSHOT_NOT_FOUND', `${subject} is another snapshot by now`, { subject });
+}
+
 function refuse(what: string, value: unknown, why = 'not allowed'): never {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : typeof value;
   throw new ZringError('DATASET_NAME_INVALID', `${what} ${shown}: ${why}`, { subject: shown });

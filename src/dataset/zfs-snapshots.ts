@@ -3,10 +3,12 @@
 // the hold is taken and until after it is released: what destroy has to release is always a subset of the notes.
 import type { SnapshotInfo } from './driver.ts';
 import { isSnapshotName } from './names.ts';
-import { numberOf, PREFIX, type PropertyTable } from './zfs-parse.ts';
+import { numberOf, PREFIX, type PropertyTable, type PropertyValue } from './zfs-parse.ts';
 
-export const SNAPSHOT_PROPERTIES = 'guid,createtxg,creation,userrefs';
+export const SNAPSHOT_PROPERTIES = 'guid,createtxg,creation,userrefs,defer_destroy';
 export const HOLD_PREFIX = `${PREFIX}hold.`;
+/** Of snapshots that only datasets cloned from them still need (zfs-origins.ts); the guid follows. */
+export const ORIGIN_PREFIX = 'zring-origin-';
 
 /** Never somebody else's tag. */
 export function holdTag(tag: string): string {
@@ -18,7 +20,7 @@ export function snapshotsIn(table: PropertyTable, dataset: string): SnapshotInfo
   const found: SnapshotInfo[] = [];
   for (const [full, values] of table) {
     const name = full.startsWith(`${dataset}@`) ? full.slice(dataset.length + 1) : '';
-    if (!isSnapshotName(name)) continue;
+    if (!isSnapshotName(name) || isHidden(values)) continue;
     found.push({
       name,
       guid: values.get('guid')?.value ?? '',
@@ -28,6 +30,11 @@ export function snapshotsIn(table: PropertyTable, dataset: string): SnapshotInfo
     });
   }
   return found.sort((a, b) => a.order - b.order);
+}
+
+/** Destroyed, but for the datasets that were cloned from it. One that is held is still somebody's. */
+function isHidden(values: ReadonlyMap<string, PropertyValue>): boolean {
+  return values.get('defer_destroy')?.value === 'on' && numberOf(values, 'userrefs') === 0;
 }
 
 /** `dataset@snapshot` → our tags, as noted. */

@@ -36,6 +36,7 @@ import {
   requireHoldTag,
   requireProperties,
   requirePublishable,
+  requireSameGuid,
   requireSnapshotName,
   STATE_NAME,
   zfsName,
@@ -45,19 +46,14 @@ import { createSendBook } from './sending.ts';
 import { isCloneName, ZfsClones } from './zfs-clones.ts';
 import type { ZfsCommands } from './zfs-commands.ts';
 import { CREATING, type Found, foundOf, INFO_PROPERTIES, infoOf, isOurs, ZfsDatasets } from './zfs-datasets.ts';
-import { numberOf, ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
+import { DATA_RECORD, INDEX_RECORD, makeDataset, type ZfsMaker } from './zfs-making.ts';
+import { ZfsOrigins } from './zfs-origins.ts';
+import { ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
 import type { ZfsFlavour } from './zfs-probe.ts';
 import { applySettings, dropLimits, encryptionOf, factsOf, snapshotDespiteReservation } from './zfs-settings.ts';
 import { invalid, type ZfsStreamBegin } from './zfs-stream.ts';
 import { abortWith, openIncoming, receiveStream, sendStream } from './zfs-transfer.ts';
-
-/**
- * For the index: one page of it (PAGE_BYTES in common/lmdb.ts), so that a changed page rewrites nothing beside it; and the
- * smallest record that compression can shrink on disks with 4 KiB sectors.
- */
-const INDEX_RECORD = 'recordsize=8K';
-/** For data files, written once and read in order. */
-const DATA_RECORD = 'recordsize=128K';
+import { poolUsage } from './zfs-usage.ts';
 
 /** From the last byte to the end of `zfs receive`; it has then only to commit, or to throw away what it had. */
 const RECEIVE_END_MS = 600_000;
@@ -71,7 +67,8 @@ export class ZfsDriver implements DatasetDriver {
   readonly #commands: ZfsCommands;
   readonly #datasets: ZfsDatasets;
   readonly #clones: ZfsClones;
-  readonly #mark: string;
+  readonly #origins: ZfsOrigins;
+  readonly #maker: ZfsMaker;
   readonly #usageTimeoutMs: number;
   readonly #mutex = createKeyedMutex();
   readonly #sending = createSendBook();
@@ -89,7 +86,8 @@ export class ZfsDriver implements DatasetDriver {
     this.#commands = options.commands;
     this.#datasets = new ZfsDatasets(options.root, options.commands, options.flavour.modern);
     this.#clones = new ZfsClones(options.root, options.commands, this.#datasets);
-    this.#mark = options.mark;
+    this.#origins = new ZfsOrigins(options.commands, this.#datasets);
+    this.#maker = { datasets: this.#datasets, commands: options.commands, mark: options.mark };
     this.#usageTimeoutMs = options.usageTimeoutMs;
     this.storage = `zfs:${options.root}`;
     this.capabilities = options.flavour.capabilities;
@@ -110,29 +108,32 @@ export class ZfsDriver implements DatasetDriver {
     properties: Record<string, string>,
     init: (path: string) => Promise<void>,
   ): Promise<DatasetInfo> {
-    const full = zfsName(this.#root, requireDatasetName(name));
+    requireDatasetName(name);
     requireProperties(properties);
-    return this.#mutex.run([name], async () => {
-      await this.#datasets.clearUnfinished(name);
-      // zring:id goes last: until then, a crash leaves what the next start (or the next create) removes.
-      const { id, ...others } = properties;
-      const own = Object.entries({ ...others, [CREATING]: this.#mark });
-      await this.#createDataset(full, [
-        INDEX_RECORD,
-        ...this.#settings(),
-        ...own.map(([key, value]) => `${PREFIX}${key}=${value}`),
-      ]);
-      try {
-        await this.#datasets.mount(full);
-        await init(await this.#datasets.provePath(full));
-        await this.#commands.set(full, [DATA_RECORD, ...(id === undefined ? [] : [`${PREFIX}id=${id}`])]);
-        await this.#commands.zfs(['inherit', `${PREFIX}${CREATING}`, full], name);
-        return infoOf(await this.#datasets.require(name));
-      } catch (error) {
-        await this.#datasets.unmount(full).catch(() => {});
-        await this.#commands.tryZfsPatiently(['destroy', full]);
-        throw error;
-      }
+    return this.#mutex.run([name], () =>
+      makeDataset(this.#maker, { name, properties, init }, (settings, full) =>
+        this.#createDataset(full, [...settings, ...this.#settings()]),
+      ),
+    );
+  }
+
+  async clone(
+    name: string,
+    snapshot: { readonly name: string; readonly guid: string },
+    target: string,
+    properties: Record<string, string>,
+    init: (path: string) => Promise<void>,
+  ): Promise<DatasetInfo> {
+    const origin = this.#snapshotName(name, snapshot.name);
+    requireDatasetName(target);
+    requireProperties(properties);
+    return this.#mutex.run([name, target], async () => {
+      await this.#datasets.require(name);
+      requireSameGuid(origin, snapshot.guid, await this.#datasets.requireSnapshot(name, snapshot.name));
+      return makeDataset(this.#maker, { name: target, properties, init }, (settings, full) => {
+        const set = [...settings, ...this.#settings()].flatMap((setting) => ['-o', setting]);
+        return this.#commands.zfs(['clone', ...set, origin, full], target);
+      });
     });
   }
 
@@ -189,7 +190,7 @@ export class ZfsDriver implements DatasetDriver {
     });
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string, { doomed = false } = {}): Promise<void> {
     const target = zfsName(this.#root, requireDatasetName(to));
     requireDatasetName(from);
     await this.#mutex.run([from, to], async () => {
@@ -202,6 +203,8 @@ export class ZfsDriver implements DatasetDriver {
       if (isStagingName(from)) await this.#commands.set(found.full, [DATA_RECORD, ...this.#settings()]);
       if (isStagingName(to)) await dropLimits(this.#commands, found);
       if (found.mounted) await this.#datasets.unmount(found.full);
+      // zfs-fuse renames nothing as long as a file is open in something that was cloned from it.
+      if (doomed && !this.#flavour.modern) await this.#freeDependents(found);
       await this.#commands.zfsPatiently(['rename', found.full, target], from);
     });
   }
@@ -219,7 +222,7 @@ export class ZfsDriver implements DatasetDriver {
       this.#clones.requireUnused(name);
       if (found.mounted) await this.#datasets.unmount(full);
       await this.#datasets.releaseOurs(full, name, () => true);
-      await this.#clones.clearAll(name);
+      await this.#freeDependents(found);
       await this.#commands.zfsPatiently(['destroy', '-r', full], name);
     });
   }
@@ -246,7 +249,7 @@ export class ZfsDriver implements DatasetDriver {
       this.#requireNotSending(name, snapshot);
       await this.#clones.clear(name, snapshot, found.guid);
       if (held) await this.#datasets.releaseOurs(zfsName(this.#root, name), name, (other) => other === full);
-      await this.#commands.zfs(['destroy', full], name);
+      await this.#origins.destroySnapshot(full, found.guid, name);
     });
   }
 
@@ -273,6 +276,7 @@ export class ZfsDriver implements DatasetDriver {
     await this.#change(name, async (found) => {
       const { order } = await this.#datasets.requireSnapshot(name, snapshot);
       const later = (await this.#datasets.snapshots(name)).filter((other) => other.order > order);
+      await this.#origins.requireNoneAfter(name, order);
       await this.#datasets.requireNamed(found.full, name, order, later.length);
       for (const other of later) {
         this.#requireNotSending(name, other.name);
@@ -345,23 +349,8 @@ export class ZfsDriver implements DatasetDriver {
     }
   }
 
-  async usage(): Promise<Usage> {
-    const pool = this.#root.split('/')[0] ?? '';
-    try {
-      const health = (
-        await this.#commands.zpool(['list', '-H', '-o', 'health', pool], pool, this.#usageTimeoutMs)
-      ).trim();
-      const read = async (dataset: string) =>
-        (await this.#commands.find(dataset, 'used,available', this.#usageTimeoutMs)) ?? new Map();
-      const [whole, root] = [await read(pool), await read(this.#root)];
-      return {
-        totalBytes: numberOf(whole, 'used') + numberOf(whole, 'available'),
-        freeBytes: numberOf(root, 'available'),
-        health: ['ONLINE', 'DEGRADED'].includes(health) ? 'ok' : `pool ${pool} is ${health}`,
-      };
-    } catch (error) {
-      return { totalBytes: 0, freeBytes: 0, health: isZringError(error) ? error.message : String(error) };
-    }
+  usage(): Promise<Usage> {
+    return poolUsage(this.#commands, this.#root, this.#usageTimeoutMs);
   }
 
   async stateFolder(): Promise<string> {
@@ -419,6 +408,13 @@ export class ZfsDriver implements DatasetDriver {
   async #requireFree(full: string): Promise<void> {
     if (!(await this.#datasets.exists(full))) return;
     throw new ZringError('DATASET_ALREADY_EXISTS', `${full} exists already`, { subject: full });
+  }
+
+  async #freeDependents({ name, full }: Found): Promise<void> {
+    await this.#clones.clearAll(name);
+    if ((await this.#origins.dependents(name)).length === 0) return;
+    await this.#datasets.releaseOurs(full, name, () => true);
+    await this.#origins.handOver(name);
   }
 
   #requireNotSending(name: string, snapshot?: string): void {

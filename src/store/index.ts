@@ -85,6 +85,36 @@ export async function createIndex(folder: string, id: string, nowMs: number): Pr
   }
 }
 
+/**
+ * Makes an index that came from another dataset (`from`) the one of dataset `id`: objects, versions and their sequence
+ * numbers stay, the terms under which it was written mean nothing here. One transaction, so that it says one or the other
+ * whole; repeated, it changes nothing. Errors: MOUNT_INVALID (it is neither's), VERSION_UNSUPPORTED, STORAGE_*.
+ */
+export async function relabelIndex(
+  folder: string,
+  { from, id, nowMs }: { readonly from: string; readonly id: string; readonly nowMs: number },
+): Promise<void> {
+  const path = indexPath(folder);
+  const database = await openDatabase<Table>(path, { tables: TABLES, laterTables: VERSION_TABLES, alone: true });
+  try {
+    const format = requireFormat(database.get('meta', FORMAT), path);
+    if (format.id === id) return;
+    if (format.id !== from) {
+      throw new ZringError('MOUNT_INVALID', `${folder} holds dataset ${format.id}, not ${from}`, { subject: folder });
+    }
+    const opening = readJson<OpeningRow>(database.get('meta', OPENING), path, 'opening');
+    const state = decodeState(database.get('meta', STATE) ?? encodeState(EMPTY_STATE));
+    await database.transact((transaction) => {
+      transaction.put('meta', FORMAT, Buffer.from(JSON.stringify({ ...format, id, createdMs: nowMs })));
+      // Its number stays: no blob gets the name of one that came along.
+      transaction.put('meta', OPENING, Buffer.from(JSON.stringify({ ...opening, term: null })));
+      transaction.put('meta', STATE, encodeState({ ...state, term: null }));
+    });
+  } finally {
+    await database.close();
+  }
+}
+
 export class StoreIndex implements IndexReads {
   readonly format: FormatRow;
   /** As it stands now; what the one before left is in `inherited`. */
@@ -112,14 +142,7 @@ export class StoreIndex implements IndexReads {
       alone: !options.readonly,
     });
     try {
-      const format = readJson<FormatRow>(database.get('meta', FORMAT), path, 'format');
-      if (format.format > FORMAT_VERSION) {
-        throw new ZringError(
-          'VERSION_UNSUPPORTED',
-          `${path} has store format ${format.format}, this release reads up to ${FORMAT_VERSION}`,
-          { subject: path },
-        );
-      }
+      const format = requireFormat(database.get('meta', FORMAT), path);
       if (options.id !== undefined && format.id !== options.id) {
         const message = `${folder} holds dataset ${format.id}, not ${options.id}`;
         throw new ZringError('MOUNT_INVALID', message, { subject: folder });
@@ -239,6 +262,13 @@ export class StoreIndex implements IndexReads {
   close(): Promise<void> {
     return this.#database.close();
   }
+}
+
+function requireFormat(bytes: Buffer | undefined, path: string): FormatRow {
+  const format = readJson<FormatRow>(bytes, path, 'format');
+  if (format.format <= FORMAT_VERSION) return format;
+  const message = `${path} has store format ${format.format}, this release reads up to ${FORMAT_VERSION}`;
+  throw new ZringError('VERSION_UNSUPPORTED', message, { subject: path });
 }
 
 function refuseLowerTerm(path: string, stored: Term | null, options: IndexOptions): void {

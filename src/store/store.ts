@@ -16,7 +16,7 @@ import { decodeInline, decodeObject } from './codec.ts';
 import { checkKey } from './conditions.ts';
 import { Documents } from './documents.ts';
 import { fanOutFolders, IdSource, idBytes } from './ids.ts';
-import { type Commit, createIndex, StoreIndex } from './index.ts';
+import { type Commit, createIndex, relabelIndex, StoreIndex } from './index.ts';
 import { listPage, startAfterKey } from './listing.ts';
 import { Multipart } from './multipart.ts';
 import { Sweeper } from './sweep.ts';
@@ -70,6 +70,14 @@ export async function createStore(folder: string, options: { id: string; nowMs?:
     throw storageError(cause, 'creating a store in', folder);
   }
   await createIndex(folder, options.id, options.nowMs ?? Date.now());
+}
+
+/**
+ * Makes the store in `folder`, whose dataset was cloned from that with the id `from`, the one of dataset `id`: durable when
+ * it resolves, and after a crash it is the one or the other. Nobody else may have it open. Errors: as `openStore`.
+ */
+export function relabelStore(folder: string, options: { from: string; id: string; nowMs?: number }): Promise<void> {
+  return relabelIndex(folder, { ...options, nowMs: options.nowMs ?? Date.now() });
 }
 
 /**

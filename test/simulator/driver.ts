@@ -134,6 +134,9 @@ export function createSimDriver({ disk, process, faults, streams, count, onAside
         throw error;
       }
     },
+    clone: async (name) => {
+      throw new ZringError('STORAGE_UNAVAILABLE', `${name}: the simulator clones nothing`, { subject: name });
+    },
     open: (name, { id, readonly }) =>
       io(QUICK_MS, () => {
         const dataset = find(name);

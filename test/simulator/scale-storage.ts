@@ -67,6 +67,10 @@ export class ScaleDriver implements DatasetDriver {
     return this.#info(name);
   }
 
+  async clone(name: string): Promise<DatasetInfo> {
+    throw new Error(`${name}: nothing is cloned here`);
+  }
+
   async open(name: string) {
     this.#find(name);
     return { path: `/simulated/${name}`, encryption: null };

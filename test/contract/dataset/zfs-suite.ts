@@ -76,6 +76,43 @@ export function zfsSuite(title: string, start: () => Promise<ContractHarness>): 
       await h.a.open('nowhere', { id: 'n', readonly: false });
     });
 
+    it('what a clone was made from is there as long as it is needed, hidden, and not a moment longer', async () => {
+      await h.a.create('origin-source', { id: 'o' }, (path) => writeStore(path, {}, bytesOf('i', 20_000)));
+      const root = fullName((await h.a.open('origin-source', { id: 'o', readonly: false })).path).split('/')[0] ?? '';
+      const inPool = () =>
+        run('zfs', 'list', '-H', '-o', 'name', '-t', 'snapshot', '-r', root)
+          .split('\n')
+          .filter((line) => /origin-|ow-@/.test(line));
+      const guids: Record<string, string> = {};
+      for (const name of ['s1', 's2', 's3']) guids[name] = (await h.a.snapshot('origin-source', name)).guid;
+      for (const name of ['s1', 's2']) {
+        const snapshot = { name, guid: guids[name] ?? '' };
+        await h.a.clone('origin-source', snapshot, `origin-${name}`, { id: name }, async () => {});
+      }
+      const destroyed = async (name: string) => {
+        await h.a.close(name);
+        await h.a.destroy(name);
+      };
+      await h.a.destroySnapshot('origin-source', 's1');
+      const [hidden] = inPool().filter((line) => line.includes('zring-origin'));
+      assert.match(hidden ?? '', new RegExp(`origin-source@zring-origin-${guids.s1}$`));
+      // As the pool is when the process died before it was given its other name.
+      run('zfs', 'rename', hidden ?? '', `${hidden?.split('@')[0]}@s1`);
+      assert.deepEqual(
+        (await h.a.snapshots('origin-source')).map(({ name }) => name),
+        ['s2', 's3'],
+      );
+      await h.a.destroySnapshot('origin-source', 's1');
+      await destroyed('origin-source');
+      assert.deepEqual(
+        inPool().map((line) => line.split('/').at(-1)),
+        [`origin-s2@zring-origin-${guids.s1}`],
+      );
+      await destroyed('origin-s1');
+      assert.deepEqual(inPool(), []);
+      await destroyed('origin-s2');
+    });
+
     it('an id that is inherited from the root is nobody’s', async () => {
       const folder = await h.makeForeign('inheriting');
       const [full, root] = [fullName(folder), fullName(folder).split('/').slice(0, -1).join('/')];

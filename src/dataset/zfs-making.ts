@@ -1,0 +1,53 @@
+// Making a ZFS dataset that is nobody's until it is whole: it carries the mark of this process, and `zring:id` goes last.
+// What a process that is gone left without an id is removed by the next start, or by the next who wants the name.
+import type { DatasetInfo } from './driver.ts';
+import { zfsName } from './names.ts';
+import type { ZfsCommands } from './zfs-commands.ts';
+import { CREATING, infoOf, type ZfsDatasets } from './zfs-datasets.ts';
+import { PREFIX } from './zfs-parse.ts';
+
+/**
+ * For the index: one page of it (PAGE_BYTES in common/lmdb.ts), so that a changed page rewrites nothing beside it; and the
+ * smallest record that compression can shrink on disks with 4 KiB sectors.
+ */
+export const INDEX_RECORD = 'recordsize=8K';
+/** For data files, written once and read in order. */
+export const DATA_RECORD = 'recordsize=128K';
+
+export interface ZfsMaker {
+  readonly datasets: ZfsDatasets;
+  readonly commands: ZfsCommands;
+  /** Of this process. */
+  readonly mark: string;
+}
+
+export interface WantedDataset {
+  readonly name: string;
+  readonly properties: Readonly<Record<string, string>>;
+  /** In the mounted folder, before the id is set. */
+  readonly init: (path: string) => Promise<void>;
+}
+
+/** `begin` runs the command that makes it, with these `-o` settings. On failure nothing is left. */
+export async function makeDataset(
+  { datasets, commands, mark }: ZfsMaker,
+  { name, properties, init }: WantedDataset,
+  begin: (settings: readonly string[], full: string) => Promise<unknown>,
+): Promise<DatasetInfo> {
+  const full = zfsName(datasets.root, name);
+  await datasets.clearUnfinished(name);
+  const { id, ...others } = properties;
+  const own = Object.entries({ ...others, [CREATING]: mark });
+  await begin([INDEX_RECORD, ...own.map(([key, value]) => `${PREFIX}${key}=${value}`)], full);
+  try {
+    await datasets.mount(full);
+    await init(await datasets.provePath(full));
+    await commands.set(full, [DATA_RECORD, ...(id === undefined ? [] : [`${PREFIX}id=${id}`])]);
+    await commands.zfs(['inherit', `${PREFIX}${CREATING}`, full], name);
+    return infoOf(await datasets.require(name));
+  } catch (error) {
+    await datasets.unmount(full).catch(() => {});
+    await commands.tryZfsPatiently(['destroy', full]);
+    throw error;
+  }
+}
