@@ -52,6 +52,22 @@ export interface CreateOptions {
   readonly versioning?: 'enabled';
 }
 
+/** A snapshot of a dataset that stands on this node; both as they were when somebody looked. */
+export interface CloneSource {
+  readonly dataset: string;
+  /** Of the dataset. */
+  readonly id: string;
+  readonly snapshot: { readonly name: string; readonly guid: string };
+}
+
+/** What a new dataset holds before anybody can see it. */
+export interface NewContent {
+  /** In a clone, undefined removes one that would have come along. */
+  readonly documents: Readonly<Record<string, unknown>>;
+  readonly versioning?: 'enabled';
+  readonly clone?: CloneSource;
+}
+
 export interface EnterOptions {
   /** No client asked: it calls no dataset home, and is no use that keeps a store from being closed for another. */
   readonly background?: boolean;
@@ -115,6 +131,21 @@ export interface SnapshotDesk {
    * under way are cut. Errors: as `destroy`, for the later ones too.
    */
   rollback(dataset: string, name: string, acceptLoss: boolean): Promise<RollbackReport>;
+  /**
+   * A new dataset on this node, and pinned to it, that begins as the snapshot was. Takes `catalogFreshMs` and a little more.
+   * Also SNAPSHOT_NOT_FOUND, DATASET_NAME_INVALID, DATASET_EXISTS, CONFIG_REFUSED (the node is draining), STORAGE_FULL,
+   * CATALOG_INCOMPLETE, COORDINATOR_*. After an unknown outcome it may appear later.
+   */
+  clone(dataset: string, request: CloneRequest): Promise<OwnershipRecord>;
+}
+
+export interface CloneRequest {
+  /** Of the dataset that is cloned. */
+  readonly snapshot: string;
+  /** Name of the new dataset. */
+  readonly target: string;
+  /** Of the new dataset, instead of what comes along; undefined removes one. */
+  readonly documents: Readonly<Record<string, unknown>>;
 }
 
 /** Storage settings of datasets that this node owns. Errors of both: those of `enter`, DATASET_NOT_FOUND. */

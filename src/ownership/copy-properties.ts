@@ -5,6 +5,7 @@
 //   id       32 hex digits            name     the dataset (staging and set-aside names hide it)
 //   cluster  its name                 created  ms since 1970
 //   creator  who asked for it, absent where nobody was recorded
+//   origin   `photos@name`: the snapshot that it was cloned from here; absent in all others, and where it was moved to
 //   version  1                        state    `owner 3@a`, `owner 3@a deleting`, `owner 3@a promised b 3@a 123 zring-final-3-x`,
 //                                              `prepared 4@b from a 3@a 123 zring-final-3-x`, `prior 3@a since 1700000000000`
 import { ZringError } from '../common/errors.ts';
@@ -30,6 +31,7 @@ export function copyProperties(dataset: string, cluster: string, copy: Copy): Re
     cluster,
     created: String(copy.createdMs),
     ...(copy.creator === null ? {} : { creator: copy.creator }),
+    ...(copy.origin === undefined ? {} : { origin: copy.origin }),
     state: formatState(copy),
   };
 }
@@ -49,7 +51,7 @@ function handoffWords(node: string, handoff: Omit<HandoffPromise, 'to'>): string
 
 /** Null when this dataset carries no state yet (a half-made one). Errors: VERSION_UNSUPPORTED, STORAGE_CORRUPT. */
 export function parseCopy(info: Pick<DatasetInfo, 'name' | 'properties'>): NamedCopy | null {
-  const { id, version, name, created, creator, state } = info.properties;
+  const { id, version, name, created, creator, origin, state } = info.properties;
   if (id === undefined || state === undefined) return null;
   if (Number(version) > COPY_VERSION) {
     const message = `${info.name} has properties of version ${version}, this release reads up to ${COPY_VERSION}`;
@@ -73,6 +75,7 @@ export function parseCopy(info: Pick<DatasetInfo, 'name' | 'properties'>): Named
     term: own,
     createdMs: Number(created ?? 0),
     creator: creator ?? null,
+    ...(origin === undefined ? {} : { origin }),
     promise: null,
     source: null,
     deleting: false,

@@ -8,7 +8,16 @@ import { formatTerm } from '../common/term.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import { isDatasetName, isStagingName } from '../dataset/names.ts';
 import type { Store } from '../store/types.ts';
-import type { CreateOptions, DatasetAccess, EnterOptions, HeldDataset, SnapshotReads, Whereabouts } from './access.ts';
+import type {
+  CloneSource,
+  CreateOptions,
+  DatasetAccess,
+  EnterOptions,
+  HeldDataset,
+  NewContent,
+  SnapshotReads,
+  Whereabouts,
+} from './access.ts';
 import { liveRecords, presence } from './catalog.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { EnterMode } from './gate.ts';
@@ -249,7 +258,40 @@ export class LocalAccess implements DatasetAccess {
     documents: Record<string, unknown>,
     { creator, versioning }: CreateOptions = {},
   ): Promise<OwnershipRecord> {
-    const { self, map, coordinator, clock, timers, storage, newId } = this.#deps;
+    const { self, map, storage, timers } = this.#deps;
+    await this.#requireCreatable(dataset);
+    const home = map.home(dataset, null);
+    if (home !== self) {
+      const details: NotOwnerDetails = { epoch: map.epoch, owner: home, term: null };
+      throw new ZringError('NOT_OWNER', `${dataset} has its home on ${home}`, { subject: dataset, details });
+    }
+    storage.check('write');
+    const waitMs = map.settlesInMs(dataset);
+    if (waitMs > 0) await pause(timers, waitMs);
+    return this.#make(dataset, creator, { documents, ...(versioning ? { versioning } : {}) });
+  }
+
+  /**
+   * Here, wherever its home is, for only here is what it is cloned from. Everybody hears of it before anybody is let in
+   * (life-transitions.ts). Errors: as `create`, but for NOT_OWNER; CONFIG_REFUSED.
+   */
+  async clone(
+    dataset: string,
+    source: CloneSource,
+    { creator, documents }: { creator: string | null; documents: NewContent['documents'] },
+  ): Promise<OwnershipRecord> {
+    const { self, map, storage } = this.#deps;
+    await this.#requireCreatable(dataset);
+    if (!map.has(self) || map.isDraining(self)) {
+      const message = `node ${self} is draining: what it has is being moved; try again when ${source.dataset} was`;
+      throw new ZringError('CONFIG_REFUSED', message, { subject: dataset });
+    }
+    storage.check('write');
+    return this.#make(dataset, creator ?? undefined, { documents, clone: source });
+  }
+
+  async #requireCreatable(dataset: string): Promise<void> {
+    const { map, coordinator } = this.#deps;
     if (!isDatasetName(dataset) || isStagingName(dataset)) {
       throw new ZringError('DATASET_NAME_INVALID', `${dataset} cannot be a dataset`, { subject: dataset });
     }
@@ -260,20 +302,25 @@ export class LocalAccess implements DatasetAccess {
     if ((await coordinator.state()).mapEpoch !== map.epoch) await map.sync();
     const live = this.#live(dataset);
     if (live) throw new ZringError('DATASET_EXISTS', `${dataset} exists`, { subject: dataset, details: live });
-    const home = map.home(dataset, null);
-    if (home !== self) {
-      const details: NotOwnerDetails = { epoch: map.epoch, owner: home, term: null };
-      throw new ZringError('NOT_OWNER', `${dataset} has its home on ${home}`, { subject: dataset, details });
-    }
-    storage.check('write');
-    const waitMs = map.settlesInMs(dataset);
-    if (waitMs > 0) await pause(timers, waitMs);
+  }
+
+  async #make(dataset: string, creator: string | undefined, content: NewContent): Promise<OwnershipRecord> {
+    const { clock, newId } = this.#deps;
+    const { clone } = content;
+    const origin = clone && `${clone.dataset}@${clone.snapshot.name}`;
     const runner = this.#deps.runner(dataset);
     await this.#whenPutAway(runner);
     const id = newId();
     const made = await runner.request(
-      (request) => ({ on: 'create', request, id, createdMs: clock.wallMs(), creator: creator ?? null }),
-      { documents, ...(versioning ? { versioning } : {}) },
+      (request) => ({
+        on: 'create',
+        request,
+        id,
+        createdMs: clock.wallMs(),
+        creator: creator ?? null,
+        ...(origin === undefined ? {} : { origin }),
+      }),
+      content,
     );
     return made as OwnershipRecord;
   }

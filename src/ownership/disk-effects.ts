@@ -3,6 +3,7 @@
 import { pause } from '../common/clock.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
 import type { OpenStoreOptions, Store } from '../store/types.ts';
+import { cloneCopy } from './clone-copy.ts';
 import { copyProperties, formatState, parseCopy, setAsideName } from './copy-properties.ts';
 import { DatasetStorage } from './dataset-storage.ts';
 import { failureOf } from './peer-messages.ts';
@@ -87,7 +88,8 @@ async function reload(runner: DatasetRunner): Promise<Event> {
 
 async function createCopy(runner: DatasetRunner, copy: Copy, request: string): Promise<Event> {
   const { driver, stores, cluster, clock } = runner.deps;
-  const { documents, versioning } = runner.contentOf(request);
+  const { documents, versioning, clone } = runner.contentOf(request);
+  if (clone) return cloneCopy(runner, copy, clone, documents);
   const named = Object.entries(documents);
   await driver.create(runner.dataset, copyProperties(runner.dataset, cluster, copy), async (folder) => {
     await stores.create(folder, { id: copy.id, nowMs: copy.createdMs });
@@ -220,7 +222,7 @@ async function moveAway(runner: DatasetRunner, effect: Effect & { do: 'move-away
   await shelf.close(runner.dataset);
   await driver.close(runner.dataset);
   await driver.setReadonly(runner.dataset, true);
-  await driver.rename(runner.dataset, aside);
+  await driver.rename(runner.dataset, aside, { doomed: effect.how === 'deleted' });
   if (effect.how === 'deleted') onLeftover(aside);
   return { on: 'moved-away' };
 }

@@ -81,8 +81,8 @@ function create(state: CopyState, event: Event & { on: 'create' }): Step {
   }
   if (state.copy)
     return stay(state, ...decline(event.request, 'DATASET_BUSY', `a copy of ${state.dataset} stands here`));
-  const { request, id, createdMs, creator } = event;
-  return stay({ ...state, phase: { at: 'checking', request, id, createdMs, creator } }, { do: 'read-record' });
+  const { on: _on, ...asked } = event;
+  return stay({ ...state, phase: { at: 'checking', ...asked } }, { do: 'read-record' });
 }
 
 function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
@@ -114,6 +114,7 @@ function checked(state: CopyState, phase: At<'checking'>, event: Event): Step {
     term,
     createdMs: phase.createdMs,
     creator: phase.creator,
+    ...(phase.origin === undefined ? {} : { origin: phase.origin }),
     promise: null,
     source: null,
     deleting: false,
@@ -142,7 +143,8 @@ function firstRecord(state: CopyState, copy: Copy): OwnershipRecord {
     term: copy.term,
     phase: 'stable',
     target: null,
-    pin: null,
+    // A clone shares its blocks with what it was cloned from: it stays there until an operator says otherwise.
+    pin: copy.origin === undefined ? null : state.self,
     inSync: [state.self],
     createdMs: copy.createdMs,
     creator: copy.creator,
@@ -158,19 +160,29 @@ function registered(state: CopyState, phase: At<'registering'>, event: Event, li
   if (event.on !== 'cas-done') return stay(state);
   if (event.result.ok) {
     const { record, tag } = event.result.value;
-    return stay({ ...state, record, tag, phase: { at: 'confirming', request, ground } }, { do: 'read-record' });
+    return confirm({ ...state, record, tag }, request, ground);
   }
   const { current } = event.result;
   const seen = absorb(state, current);
   if (current?.record.id === state.copy?.id) {
     // Our own call, whose reply was lost, got there after all.
-    return stay({ ...seen, phase: { at: 'confirming', request, ground } }, { do: 'read-record' });
+    return confirm(seen, request, ground);
   }
   if (!current || current.record.phase === 'deleted') {
     // A tombstone that was told again after a loss, or a record that was lost: nobody has the name.
     return discard(seen, request, 'DATASET_BUSY', `the record of ${state.dataset} changed meanwhile`);
   }
   return discard(seen, request, 'DATASET_EXISTS', `${state.dataset} was created elsewhere`);
+}
+
+/**
+ * Until it is confirmed nobody is let in. What was made elsewhere than at its home has to be known there first, or the home
+ * would go on saying that it does not exist: as a new home, this node waits until such knowledge is stale.
+ */
+function confirm(state: CopyState, request: string | null, ground: string): Step {
+  const phase: Phase = { at: 'confirming', request, ground };
+  const isMadeAway = state.copy?.origin !== undefined;
+  return stay({ ...state, phase }, isMadeAway ? { do: 'read-record', settled: true } : { do: 'read-record' });
 }
 
 /** The reply was lost (or start-up found the half-made dataset): what does the coordinator hold? */

@@ -11,7 +11,6 @@ import type { ZringError } from '../common/errors.ts';
 import type { PeerMethods } from '../common/peer.ts';
 import { SYSTEM_ENTROPY } from '../common/system-entropy.ts';
 import type { Config } from '../config/types.ts';
-import { createStore, openStore } from '../store/store.ts';
 import type { SnapshotDesk, StorageDesk } from './access.ts';
 import { CatalogKeeper } from './catalog-keeper.ts';
 import { killParts, type NodeParts, stopParts } from './closing.ts';
@@ -49,6 +48,7 @@ import { type DatasetExplanation, explainDataset, nodeLoad, type OwnershipStatus
 import { createStorageDesk, followPulse, pollStorage } from './storage-desk.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { planEvictions } from './store-eviction.ts';
+import { STORES } from './stores.ts';
 import { Takeover } from './takeover.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { Ownership, OwnershipDeps } from './types.ts';
@@ -156,7 +156,7 @@ class OwnershipNode implements Ownership {
       onBytes: (bytes) => metrics?.syncBytes.inc({ direction: 'received' }, bytes),
       onFollowed: ({ dataset, id }, guid, asOfMs) => this.#replicas.follower.followed(dataset, id, guid, asOfMs),
     });
-    const stores = deps.stores ?? { create: createStore, open: openStore };
+    const stores = deps.stores ?? STORES;
     this.#shelf = new SnapshotShelf({ ...common, stores });
     const isStopping = () => this.#stopping;
     const policy = () => this.#config.snapshots;

@@ -5,12 +5,13 @@
 // machine waits for ends in exactly one completion event, whatever happens.
 import type { CasResult, Coordinator } from '../cluster/coordinator.ts';
 import type { OwnershipRecord, TaggedRecord } from '../cluster/record.ts';
-import type { Clock, Timers } from '../common/clock.ts';
+import { type Clock, pause, type Timers } from '../common/clock.ts';
 import { ZringError } from '../common/errors.ts';
 import type { PeerTransport } from '../common/peer.ts';
 import type { DatasetDriver } from '../dataset/driver.ts';
 import type { OpenStoreOptions, Store } from '../store/types.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { NewContent } from './access.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import { parseCopy } from './copy-properties.ts';
 import type { DatasetStorage } from './dataset-storage.ts';
@@ -33,6 +34,7 @@ import { FROM_OUTSIDE, STILL_DONE } from './withheld.ts';
 export interface StoreFactory {
   create(folder: string, options: { id: string; nowMs?: number }): Promise<void>;
   open(folder: string, options: OpenStoreOptions): Promise<Store>;
+  relabel(folder: string, options: { from: string; id: string; nowMs?: number }): Promise<void>;
 }
 
 export interface RunnerDeps {
@@ -64,12 +66,6 @@ export interface RunnerDeps {
   readonly onLeftover: (name: string) => void;
   readonly onDamage: (dataset: string, blob: string, reason: ZringError) => void;
   readonly onStep?: StepObserver | undefined;
-}
-
-/** What a new dataset holds before anybody can see it. */
-export interface NewContent {
-  readonly documents: Record<string, unknown>;
-  readonly versioning?: 'enabled';
 }
 
 export class DatasetRunner {
@@ -337,7 +333,7 @@ export class DatasetRunner {
       case 'store-fence':
         return this.#storeFence(effect);
       case 'read-record':
-        return this.#readRecord();
+        return this.#readRecord(effect.settled === true);
       case 'cas':
         return this.#cas(effect.tag, effect.next).then(
           (result): Event => ({ on: 'cas-done', result }),
@@ -371,8 +367,9 @@ export class DatasetRunner {
     }
   }
 
-  async #readRecord(): Promise<Event> {
-    const { coordinator, catalog } = this.deps;
+  async #readRecord(settled: boolean): Promise<Event> {
+    const { coordinator, catalog, timers, limits } = this.deps;
+    if (settled) await pause(timers, limits.catalogFreshMs);
     try {
       const { incarnation, mapEpoch, complete } = await coordinator.state();
       const tagged = await coordinator.readRecord(this.dataset);

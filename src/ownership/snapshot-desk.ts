@@ -3,7 +3,8 @@
 import type { Clock } from '../common/clock.ts';
 import { isZringError, ZringError } from '../common/errors.ts';
 import type { DatasetDriver, SnapshotInfo } from '../dataset/driver.ts';
-import type { BucketSnapshot, DatasetAccess, RollbackReport, SnapshotDesk } from './access.ts';
+import type { BucketSnapshot, RollbackReport, SnapshotDesk } from './access.ts';
+import type { LocalAccess } from './dataset-access.ts';
 import type { OwnershipLimits } from './limits.ts';
 import type { DatasetRunner } from './runner.ts';
 import { isReserved, isShared, KEEP_TAG, nameAt, requireOwnName } from './snapshot-names.ts';
@@ -12,7 +13,7 @@ import type { SnapshotShelf } from './snapshot-shelf.ts';
 export interface SnapshotDeskDeps {
   readonly driver: DatasetDriver;
   readonly clock: Clock;
-  readonly access: DatasetAccess;
+  readonly access: Pick<LocalAccess, 'enter' | 'clone'>;
   readonly shelf: SnapshotShelf;
   readonly find: (dataset: string) => DatasetRunner | undefined;
   readonly limits: Pick<OwnershipLimits, 'snapshotsMax'>;
@@ -141,6 +142,18 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
         runner.place.opened();
         return found;
       });
+    },
+    clone: async (dataset, { snapshot: asked, target, documents }) => {
+      requireOwnName(asked);
+      const found = await owned(dataset, async ({ state }) => {
+        const snapshot = (await ownSnapshots(driver, dataset)).find(({ name }) => name === asked);
+        if (!snapshot || !state.copy) throw missing(dataset, asked);
+        return { copy: state.copy, snapshot };
+      });
+      // What the snapshot has does not change, whoever owns the dataset by the time that it is cloned.
+      const { copy, snapshot } = found;
+      const source = { dataset, id: copy.id, snapshot: { name: asked, guid: snapshot.guid } };
+      return deps.access.clone(target, source, { creator: copy.creator, documents });
     },
   };
 }

@@ -42,6 +42,8 @@ export interface Copy {
   readonly createdMs: number;
   /** Who asked for it; carried, never read here. Null for what was made before this was recorded. */
   readonly creator: string | null;
+  /** Cloned on this node, from this snapshot: made where it may not have its home. Absent = not. */
+  readonly origin?: string;
   readonly promise: HandoffPromise | null;
   readonly source: HandoffSource | null;
   /** Set before the tombstone is committed: tells a crashed removal from a dataset deposed by others. */
@@ -90,6 +92,7 @@ export type Phase =
       readonly id: string;
       readonly createdMs: number;
       readonly creator: string | null;
+      readonly origin?: string;
     }
   | { readonly at: 'making'; readonly request: string; readonly tag: string | null; readonly ground: string }
   | {
@@ -205,6 +208,7 @@ export type Event =
       readonly id: string;
       readonly createdMs: number;
       readonly creator: string | null;
+      readonly origin?: string;
     }
   | { readonly on: 'remove'; readonly request: string }
   | { readonly on: 'drain'; readonly request: string; readonly from: string; readonly id: string }
@@ -300,8 +304,8 @@ export type Effect =
   | { readonly do: 'fence' }
   /** Rename to a set-aside name; `deleted` ones are destroyed in the background. → moved-away | move-failed */
   | { readonly do: 'move-away'; readonly copy: Copy; readonly how: 'deposed' | 'deleted' }
-  /** → record-read | coordinator-failed */
-  | { readonly do: 'read-record' }
+  /** → record-read | coordinator-failed. `settled`: when every node has heard of what stands there, or says nothing. */
+  | { readonly do: 'read-record'; readonly settled?: true }
   /** → cas-done | coordinator-failed */
   | { readonly do: 'cas'; readonly tag: string | null; readonly next: OwnershipRecord }
   /** As cas, beside whatever else is in flight. → published */

@@ -1,5 +1,6 @@
 // Every mutant, in the order of the layers. Journal, replicas and takeover do not exist yet, so nothing here trims a journal
 // by the owner's word or counts a stale member of an in-sync set; those come with that stage.
+import { CLONE_MUTANTS } from './clones.ts';
 import { COORDINATOR_MUTANTS } from './coordinator.ts';
 import { DATASET_MUTANTS } from './dataset.ts';
 import type { Mutant } from './mutant.ts';
@@ -18,5 +19,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORE_MUTANTS,
   ...SNAPSHOT_MUTANTS,
   ...REPAIR_MUTANTS,
+  ...CLONE_MUTANTS,
   ...ROUTING_MUTANTS,
 ];

@@ -215,7 +215,9 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     find: 'if (compareTerms(record.term, copy.term) < 0) return commit(seen);',
     replace: 'return commit(seen);',
     caughtBy: [
-      transitions('a prepared copy commits over a lost record, over its own lost reply, and refuses under a higher one'),
+      transitions(
+        'a prepared copy commits over a lost record, over its own lost reply, and refuses under a higher one',
+      ),
     ],
   },
   {
@@ -270,7 +272,7 @@ export const PROTOCOL_MUTANTS: readonly Mutant[] = [
     name: 'create-without-the-second-read',
     breaks: 'I3: a dataset is created in an incarnation that has forgotten another one of its name',
     file: 'src/ownership/life-transitions.ts',
-    find: "return stay({ ...state, record, tag, phase: { at: 'confirming', request, ground } }, { do: 'read-record' });",
+    find: 'return confirm({ ...state, record, tag }, request, ground);',
     replace: `const owned = { ...(state.copy as Copy), role: 'owner' as const };
     return stay({ ...state, record, tag, phase: { at: 'settling', request } }, { do: 'persist', copy: owned });`,
     caughtBy: [transitions(CREATION)],

@@ -52,6 +52,13 @@ test('who asked for it is kept; absent where it never was', () => {
   assert.equal('creator' in copyProperties('photos', 'lab', plain), false);
 });
 
+test('what it was cloned from is kept; absent where it was not', () => {
+  const cloned = { ...plain, origin: 'photos@then' };
+  const { properties } = onPool('owner 7@a', { origin: 'photos@then' });
+  assert.deepEqual(copyProperties('photos', 'lab', cloned), properties);
+  assert.deepEqual(parseCopy({ name: 'photos', properties })?.copy, cloned);
+});
+
 test('a newer format is refused by name, a missing or odd version is damage', () => {
   assert.throws(() => parseCopy(onPool('owner 7@a', { version: '2' })), {
     code: 'VERSION_UNSUPPORTED',

@@ -1,13 +1,14 @@
 // A process dies right before, or right after, each call that changes its disk or the coordinator, during a whole move and
-// during creation and removal. After restarts the dataset is served by one node with everything that was acknowledged, and
+// during creation, cloning and removal. After restarts the dataset is served by one node with everything that was acknowledged, and
 // nothing is left lying around.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { DatasetDriver } from '../../src/dataset/driver.ts';
-import { TestCluster } from './cluster.ts';
+import { type ClusterOptions, TestCluster } from './cluster.ts';
 
 const CHANGES = [
   'create',
+  'clone',
   'setReadonly',
   'setProperties',
   'rename',
@@ -70,9 +71,13 @@ async function withBomb(
   at: number,
   after: boolean,
   run: (cluster: TestCluster, bomb: Bomb) => Promise<void>,
+  options: ClusterOptions = {},
 ): Promise<boolean> {
   const bomb = new Bomb(at, after);
-  const cluster = await TestCluster.start(['a', 'b'], { wrapDriver: (driver, node) => bomb.wrap(driver, node) });
+  const cluster = await TestCluster.start(['a', 'b'], {
+    ...options,
+    wrapDriver: (driver, node) => bomb.wrap(driver, node),
+  });
   bomb.explode = (node) => cluster.kill(node);
   try {
     await run(cluster, bomb);
@@ -83,11 +88,14 @@ async function withBomb(
 }
 
 /** Runs for each call before and after which a process can die, several at once; returns how many there were. */
-async function atEveryChange(run: (cluster: TestCluster, bomb: Bomb) => Promise<void>): Promise<number> {
+async function atEveryChange(
+  run: (cluster: TestCluster, bomb: Bomb) => Promise<void>,
+  options?: ClusterOptions,
+): Promise<number> {
   let explosions = 0;
   for (const after of [false, true]) {
     for (let first = 1; ; first += AT_ONCE) {
-      const points = Array.from({ length: AT_ONCE }, (_, i) => withBomb(first + i, after, run));
+      const points = Array.from({ length: AT_ONCE }, (_, i) => withBomb(first + i, after, run, options));
       const exploded = (await Promise.all(points)).filter(Boolean).length;
       explosions += exploded;
       if (exploded < AT_ONCE) break;
@@ -157,6 +165,49 @@ test('creation survives a death at every change: there, or creatable', async () 
     held.release();
     await assertTidy(cluster);
   });
+  assert.ok(explosions > 2, `${explosions} crash points were tried`);
+});
+
+test('cloning survives a death at every change: the whole clone, or none; its source as it was', async () => {
+  const explosions = await atEveryChange(
+    async (cluster, bomb) => {
+      const node = await cluster.create('photos');
+      await cluster.put(node, 'photos', 'k', 'then');
+      const { creator } = (await cluster.node(node).coordinator.readRecord('photos'))?.record ?? {};
+      await cluster.own(node).snapshots.create('photos', 'then');
+      await cluster.put(node, 'photos', 'k', 'now');
+      // At home on the other node, which hears of it only by the record.
+      const target = ['copy', 'copy-1', 'copy-2', 'copy-3', 'copy-4'].find(
+        (name) => cluster.own('a').home(name) !== node,
+      );
+      assert.ok(target);
+      const clone = () =>
+        cluster.own(node).snapshots.clone('photos', { snapshot: 'then', target, documents: { x: 1 } });
+      bomb.armedFor = node;
+      let ended = false;
+      clone()
+        .catch(() => {})
+        .finally(() => {
+          ended = true;
+        });
+      await cluster.until('cloned, or dead', () => ended || bomb.exploded !== null);
+      await recovered(cluster, bomb, node);
+      await cluster.rounds(4);
+      if (!cluster.ownerOf(target)) {
+        assert.equal((await cluster.node(node).driver.list()).length, 1, 'nothing of it');
+        await clone();
+      }
+      assert.equal(cluster.ownerOf(target), node);
+      const record = (await cluster.node(node).coordinator.readRecord(target))?.record;
+      assert.deepEqual([record?.pin, record?.creator], [node, creator]);
+      assert.deepEqual([await cluster.get(node, target, 'k'), await cluster.get(node, 'photos', 'k')], ['then', 'now']);
+      const held = await cluster.own(node).access.enter(target, 'read');
+      assert.equal(held.store.document('x'), 1);
+      held.release();
+      await assertTidy(cluster);
+    },
+    { limits: { catalogFreshMs: 100 } },
+  );
   assert.ok(explosions > 2, `${explosions} crash points were tried`);
 });
 

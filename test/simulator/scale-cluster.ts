@@ -42,6 +42,7 @@ interface ScaleNode {
 /** Nobody reads or writes an object here. */
 const NO_STORES: StoreFactory = {
   create: async () => {},
+  relabel: async () => {},
   open: async () => {
     throw new ZringError('STORAGE_UNAVAILABLE', 'nothing is opened in this simulation');
   },

@@ -29,6 +29,9 @@ export function createSimStores(deps: StoreDeps): StoreFactory {
       process.io(FLUSH_MS, () => {
         datasetAt(path).content = { storeId: id, term: null, objects: new Map(), documents: new Map(), sequence: 0 };
       }),
+    relabel: async (path) => {
+      throw new ZringError('STORAGE_UNAVAILABLE', `${path}: the simulator clones nothing`, { subject: path });
+    },
     open: (path, options) =>
       process.io(FLUSH_MS, () => {
         const dataset = datasetAt(path);

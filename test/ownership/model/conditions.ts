@@ -198,6 +198,11 @@ function checkEffect(taken: Taken, effect: Effect): void {
       must(effect.copy.term.n > floor, "I4: above the name's former terms", taken);
       return;
     }
+    case 'read-record': {
+      const isMadeAway = taken.after.copy?.origin !== undefined && taken.after.phase.at === 'confirming';
+      must((effect.settled === true) === isMadeAway, 'what is made away from its home is known there first', taken);
+      return;
+    }
     case 'ask-refuse':
       must(taken.after.copy?.promise?.to === effect.to, 'only the node of the promise is asked', taken);
       return;
@@ -364,6 +369,7 @@ function checkCas(taken: Taken, { next }: Do<'cas'>): void {
         taken,
       );
       const again = event.on === 'record-read' && next === event.tagged?.record;
+      must(again || next.pin === (copy.origin === undefined ? null : self), 'a clone stays where it is', taken);
       must(again || (next.owner === self && same(next.term, copy.term)), 'as it was made, or as it stands', taken);
       return;
     }

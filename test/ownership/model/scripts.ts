@@ -1,8 +1,9 @@
 // Short stories that walks and closure tell too seldom; each of their steps is a row of the page. Data.
 import { type Copy, type Event, MACHINE_LIMITS } from '../../../src/ownership/state.ts';
-import { copyOf, ID, PROMISE, read, recordOf, type Start, term, wrote } from '../words.ts';
+import { copyOf, ID, lost, PROMISE, read, recordOf, type Start, term, wrote } from '../words.ts';
 
 const prior = copyOf({ role: 'prior', term: term(2, 'b'), priorSinceMs: 1 });
+const cloned = copyOf({ role: 'creating', origin: 'source@then' });
 const received = copyOf({ role: 'receiving' });
 const claimed = recordOf({ phase: 'copying', target: 'b' });
 const draining = recordOf({ phase: 'draining', target: 'b' });
@@ -161,6 +162,19 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
       ],
     ];
   }),
+  // A clone, made and found half made.
+  [
+    {},
+    [
+      { on: 'create', request: 'r', id: ID, createdMs: 1, creator: null, origin: 'source@then' },
+      read(null),
+      { on: 'copy-created', copy: cloned },
+      wrote(recordOf({ pin: 'a' })),
+      read(recordOf({ pin: 'a' })),
+      { on: 'persisted', copy: { ...cloned, role: 'owner' } },
+    ],
+  ],
+  [{ copy: cloned }, [{ on: 'tick' }, read(null), lost(recordOf({ pin: 'a' }))]],
   // Publishing, an owner hears that it is one no more.
   [{ copy: copyOf(), record: recordOf({ term: term(2) }) }, [{ on: 'tick' }, deposed]],
   [

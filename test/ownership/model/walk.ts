@@ -10,6 +10,7 @@ export const WALKS: readonly (readonly [string, WalkOptions])[] = [
   ['with a coordinator that forgets', { flush: true, remove: false, contend: false }],
   ['with removal and re-creation', { flush: true, remove: true, contend: false }],
   ['with nodes that pull against each other', { flush: true, remove: true, contend: true }],
+  ['with clones, made away from home', { flush: true, remove: true, contend: false, clone: true }],
 ];
 
 export function mulberry(seed: number): () => number {
@@ -27,6 +28,8 @@ export interface WalkOptions {
   readonly flush: boolean;
   readonly remove: boolean;
   readonly contend: boolean;
+  /** Most creations are clones, at any node. */
+  readonly clone?: boolean;
 }
 
 /** What is under way is handed to `begin` first, so that a failure can show its trace. */
@@ -47,7 +50,8 @@ export function walk(seed: number, options: WalkOptions, begin: (world: World) =
     if (effect.do === 'answer') world.deliver(node, effect);
     else world.run(node, effect, faults && random() < 0.08);
   };
-  world.create();
+  const create = () => (options.clone && random() < 0.7 ? world.clone(pick(world.nodes)) : world.create());
+  create();
   for (let i = 0; i < 600; i++) {
     world.now += Math.floor(random() * 800);
     const node = pick(world.nodes);
@@ -73,7 +77,7 @@ export function walk(seed: number, options: WalkOptions, begin: (world: World) =
     else if (dice < 0.986 && options.flush) world.dumps.push(new Map(world.coordinator.records));
     else if (dice < 0.988 && options.flush) world.restore();
     else if (dice < 0.992 && options.remove) world.remove(node);
-    else if (dice < 1) world.create();
+    else if (dice < 1) create();
   }
   settle(world, random, progress);
   return world;

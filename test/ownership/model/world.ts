@@ -579,13 +579,23 @@ export class World {
     node.writes = [];
   }
 
-  create(): void {
-    const node = this.node(this.home);
+  create(node = this.node(this.home), origin?: string): void {
     if (!node.up) return;
     const request = `r${this.serial()}`;
     this.requests.set(request, { node: node.id, life: node.life, kind: 'create' });
     const id = `id${this.serial()}`;
-    this.dispatch(node, { on: 'create', request, id, createdMs: this.now, creator: `maker-of-${id}` });
+    this.dispatch(node, {
+      on: 'create',
+      request,
+      id,
+      createdMs: this.now,
+      creator: `maker-of-${id}`,
+      ...(origin && { origin }),
+    });
+  }
+
+  clone(node: Node | undefined): void {
+    if (node) this.create(node, 'source@then');
   }
 
   remove(node: Node): void {
