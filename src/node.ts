@@ -35,6 +35,7 @@ import { createPeerTransport } from './routing/peer-client.ts';
 import { createPeerVersions } from './routing/peer-version.ts';
 import { openTlsFiles, type TlsSource } from './routing/tls-files.ts';
 import { createTransport } from './routing/transport.ts';
+import { CLONED_BUCKETS } from './s3/cloned-buckets.ts';
 import { createLifecycleWorker } from './s3/lifecycle/worker.ts';
 import { createS3Handler, s3PeerMethods } from './s3/listener.ts';
 import { FORMAT_VERSION } from './store/codec.ts';
@@ -251,7 +252,7 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
     owned.methods,
     s3PeerMethods({ access: owned.access }),
     bucketMethods(owned.storage),
-    snapshotMethods(owned.snapshots),
+    snapshotMethods({ snapshots: owned.snapshots, clones: CLONED_BUCKETS }),
     scrubMethods(owned.scrubs),
   );
 
@@ -267,7 +268,13 @@ async function build(first: Config, id: string, log: Logger, teardown: Teardown,
       coordinator,
       ownership: owned,
       buckets: createBucketDesk({ self: id, access: owned.access, storage: owned.storage, peers }),
-      snapshots: createBucketSnapshotDesk({ self: id, access: owned.access, snapshots: owned.snapshots, peers }),
+      snapshots: createBucketSnapshotDesk({
+        self: id,
+        access: owned.access,
+        snapshots: owned.snapshots,
+        clones: CLONED_BUCKETS,
+        peers,
+      }),
       scrubs: createBucketScrubDesk({ self: id, access: owned.access, scrubs: owned.scrubs, peers }),
       credentials: createCredentialDesk(kept, log),
       kept,

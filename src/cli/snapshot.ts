@@ -1,4 +1,4 @@
-// `zring snapshot create|list|destroy|rollback BUCKET …`: any node answers for the bucket's owner. docs/SNAPSHOTS.md.
+// `zring snapshot create|list|destroy|rollback|clone BUCKET …`: any node answers for the bucket's owner. docs/SNAPSHOTS.md.
 import { defineCommand } from 'citty';
 import type { BucketSnapshots, SnapshotAnswer, SnapshotChange } from '../admin/bucket-snapshots.ts';
 import { ZringError } from '../common/errors.ts';
@@ -59,9 +59,27 @@ const rollback = defineCommand({
   },
 });
 
+const clone = defineCommand({
+  meta: {
+    name: 'clone',
+    description: 'Make a new bucket that begins as the snapshot was; it takes no space of its own',
+  },
+  args: {
+    ...connectionArgs,
+    bucket,
+    name: { type: 'positional', required: true, description: 'Name of the snapshot' },
+    new: { type: 'positional', required: true, description: 'Name of the new bucket' },
+  },
+  async run({ args }) {
+    const { name, node, target = args.new } = await change(args, { verb: 'clone', name: args.name, target: args.new });
+    if (args.json) printJson({ bucket: args.bucket, node, name, target });
+    else print(formatClone(args.bucket, { name, node, target }));
+  },
+});
+
 export const snapshotCommand = defineCommand({
-  meta: { name: 'snapshot', description: 'Snapshots of one bucket: make, list, destroy, go back to one' },
-  subCommands: { create, list, destroy, rollback },
+  meta: { name: 'snapshot', description: 'Snapshots of one bucket: make, list, destroy, go back to one, clone one' },
+  subCommands: { create, list, destroy, rollback, clone },
 });
 
 type Connection = Parameters<typeof connectAdmin>[0] & { readonly bucket: string };
@@ -81,6 +99,16 @@ export function formatRollback(name: string, { snapshot, createdMs, later }: Rol
   return done
     ? `${name} is as it was in ${snapshot} (${taken}); gone is what was written since${others}`
     : `Rolling ${name} back to ${snapshot} (${taken}) gives up everything written since${others}.`;
+}
+
+export function formatClone(
+  source: string,
+  { name, node, target }: Record<'name' | 'node' | 'target', string>,
+): string {
+  return [
+    `${target} is a bucket of its own now, as ${source} was in ${name}; on node ${node}, and pinned to it`,
+    'Only its owner has access, and nothing in it is public or expires, until you say so.',
+  ].join('\n');
 }
 
 export function formatSnapshots({ bucket: name, node, snapshots }: BucketSnapshots): string {

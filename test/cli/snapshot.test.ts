@@ -29,6 +29,8 @@ test('a change is one of two verbs; only what is made may be without a name', ()
     assert.deepEqual(parseSnapshotChange(asked), { verb: 'rollback', name: 'x', acceptLoss: false });
   }
   assert.equal(parseSnapshotChange({ verb: 'rollback', name: 'x', acceptLoss: true }).acceptLoss, true);
+  const clone = { verb: 'clone', name: 'x', target: 'y' };
+  assert.deepEqual(parseSnapshotChange(clone), clone);
   for (const wrong of [null, 1, {}, { verb: 'destroy' }, { verb: 'rollback' }, { verb: 'create', name: 1 }]) {
     assert.throws(() => parseSnapshotChange(wrong), { code: 'CONFIG_REFUSED' }, JSON.stringify(wrong));
   }
