@@ -276,10 +276,11 @@ class DirDriver implements DatasetDriver {
     await this.#changeHold(name, snapshot, tag, (path) => fs.rm(path, { force: true }));
   }
 
-  async rollback(name: string, snapshot: string): Promise<void> {
+  async rollback(name: string, snapshot: string, { dryRun = false } = {}): Promise<void> {
     requireSnapshotName(snapshot);
     await this.#change(name, async (folder) => {
       const wanted = await requireSnapshot(name, folder, snapshot);
+      if (dryRun) return;
       await this.#requireLiveIdle(name);
       const later = (await readSnapshots(folder)).filter(({ order }) => order > wanted.order);
       for (const other of later) {

@@ -191,8 +191,9 @@ export interface DatasetDriver {
    * Also SNAPSHOT_HELD for a later one whose name we could not give back to the storage, and with ZFS DATASET_BUSY when
    * another dataset was cloned from a later one.
    * After a crash the dataset is as it was or as wanted, and some later snapshots may be gone.
+   * `dryRun`, also of an open dataset: does nothing, and fails for what no closing would change.
    */
-  rollback(name: string, snapshot: string): Promise<void>;
+  rollback(name: string, snapshot: string, options?: { dryRun?: boolean }): Promise<void>;
   /** Names of the snapshots that are held with this tag. */
   heldWith(name: string, tag: string): Promise<ReadonlySet<string>>;
   /**

@@ -28,17 +28,24 @@ export interface WantedDataset {
   readonly init: (path: string) => Promise<void>;
 }
 
-/** `begin` runs the command that makes it, with these `-o` settings. On failure nothing is left. */
-export async function makeDataset(
-  { datasets, commands, mark }: ZfsMaker,
-  { name, properties, init }: WantedDataset,
+/** `begin` runs the command that makes it, with these `-o` settings. From then on the mark keeps everybody else away. */
+export async function beginDataset(
+  { datasets, mark }: ZfsMaker,
+  { name, properties }: WantedDataset,
   begin: (settings: readonly string[], full: string) => Promise<unknown>,
+): Promise<void> {
+  await datasets.clearUnfinished(name);
+  const { id: _last, ...others } = properties;
+  const own = Object.entries({ ...others, [CREATING]: mark });
+  await begin([INDEX_RECORD, ...own.map(([key, value]) => `${PREFIX}${key}=${value}`)], zfsName(datasets.root, name));
+}
+
+/** On failure nothing is left. */
+export async function finishDataset(
+  { datasets, commands }: ZfsMaker,
+  { name, properties: { id }, init }: WantedDataset,
 ): Promise<DatasetInfo> {
   const full = zfsName(datasets.root, name);
-  await datasets.clearUnfinished(name);
-  const { id, ...others } = properties;
-  const own = Object.entries({ ...others, [CREATING]: mark });
-  await begin([INDEX_RECORD, ...own.map(([key, value]) => `${PREFIX}${key}=${value}`)], full);
   try {
     await datasets.mount(full);
     await init(await datasets.provePath(full));

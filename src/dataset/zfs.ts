@@ -46,7 +46,7 @@ import { createSendBook } from './sending.ts';
 import { isCloneName, ZfsClones } from './zfs-clones.ts';
 import type { ZfsCommands } from './zfs-commands.ts';
 import { CREATING, type Found, foundOf, INFO_PROPERTIES, infoOf, isOurs, ZfsDatasets } from './zfs-datasets.ts';
-import { DATA_RECORD, INDEX_RECORD, makeDataset, type ZfsMaker } from './zfs-making.ts';
+import { beginDataset, DATA_RECORD, finishDataset, INDEX_RECORD, type ZfsMaker } from './zfs-making.ts';
 import { ZfsOrigins } from './zfs-origins.ts';
 import { ownProperties, PREFIX, parseSendEstimate } from './zfs-parse.ts';
 import type { ZfsFlavour } from './zfs-probe.ts';
@@ -110,11 +110,13 @@ export class ZfsDriver implements DatasetDriver {
   ): Promise<DatasetInfo> {
     requireDatasetName(name);
     requireProperties(properties);
-    return this.#mutex.run([name], () =>
-      makeDataset(this.#maker, { name, properties, init }, (settings, full) =>
+    const wanted = { name, properties, init };
+    return this.#mutex.run([name], async () => {
+      await beginDataset(this.#maker, wanted, (settings, full) =>
         this.#createDataset(full, [...settings, ...this.#settings()]),
-      ),
-    );
+      );
+      return finishDataset(this.#maker, wanted);
+    });
   }
 
   async clone(
@@ -127,14 +129,17 @@ export class ZfsDriver implements DatasetDriver {
     const origin = this.#snapshotName(name, snapshot.name);
     requireDatasetName(target);
     requireProperties(properties);
-    return this.#mutex.run([name, target], async () => {
+    const wanted = { name: target, properties, init };
+    await this.#mutex.run([name, target], async () => {
       await this.#datasets.require(name);
       requireSameGuid(origin, snapshot.guid, await this.#datasets.requireSnapshot(name, snapshot.name));
-      return makeDataset(this.#maker, { name: target, properties, init }, (settings, full) => {
+      await beginDataset(this.#maker, wanted, (settings, full) => {
         const set = [...settings, ...this.#settings()].flatMap((setting) => ['-o', setting]);
         return this.#commands.zfs(['clone', ...set, origin, full], target);
       });
     });
+    // Without the other one's lock: its index may be long to read.
+    return this.#mutex.run([target], () => finishDataset(this.#maker, wanted));
   }
 
   async open(name: string, options: { id: string; readonly: boolean }): Promise<OpenedDataset> {
@@ -271,13 +276,14 @@ export class ZfsDriver implements DatasetDriver {
     });
   }
 
-  async rollback(name: string, snapshot: string): Promise<void> {
+  async rollback(name: string, snapshot: string, { dryRun = false } = {}): Promise<void> {
     const full = this.#snapshotName(name, snapshot);
     await this.#change(name, async (found) => {
       const { order } = await this.#datasets.requireSnapshot(name, snapshot);
       const later = (await this.#datasets.snapshots(name)).filter((other) => other.order > order);
       await this.#origins.requireNoneAfter(name, order);
       await this.#datasets.requireNamed(found.full, name, order, later.length);
+      if (dryRun) return;
       for (const other of later) {
         this.#requireNotSending(name, other.name);
         await this.#clones.clear(name, other.name, other.guid);

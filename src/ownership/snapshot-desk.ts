@@ -117,7 +117,12 @@ export function createSnapshotDesk(deps: SnapshotDeskDeps): SnapshotDesk {
     rollback: async (dataset, name, acceptLoss) => {
       if (!isShared(name)) requireOwnName(name);
       const runner = await runnerOf(dataset, { damaged: true });
-      const report = await owned(dataset, (found) => reportRollback(driver, found, name), { damaged: true });
+      const ask = async (found: DatasetRunner) => {
+        const wanted = await reportRollback(driver, found, name);
+        await driver.rollback(dataset, name, { dryRun: true });
+        return wanted;
+      };
+      const report = await owned(dataset, ask, { damaged: true });
       if (!acceptLoss) return report;
       // Before anybody is cut: a snapshot that is being read, or a move, stops it.
       requireUnclaimed(runner);

@@ -250,6 +250,31 @@ export function cloneTests(where: string, start: (options: Options) => Promise<T
     await assertTidy(node, 'photos', 'copy');
   });
 
+  test(`${where}: a bucket goes back to before it was cloned only where that leaves the clone; nobody is cut for a refusal`, async () => {
+    const node = await withSource();
+    const { access, snapshots } = cluster.own(node);
+    await snapshots.create('photos', 'later');
+    await snapshots.clone('photos', { snapshot: 'later', target: 'copy', documents: {} });
+    const held = await access.enter('photos', 'read');
+    held.signal?.addEventListener('abort', () => held.release(), { once: true });
+    const isBound = cluster.node(node).driver.kind === 'zfs';
+    const told = await snapshots.rollback('photos', 'then', false).catch((error: unknown) => error);
+    const done = await snapshots.rollback('photos', 'then', true).catch((error: unknown) => error);
+    for (const outcome of [told, done]) assert.equal(isZringError(outcome, 'DATASET_BUSY'), isBound, `${outcome}`);
+    assert.equal(held.signal?.aborted, !isBound);
+    held.release();
+    assert.equal(await cluster.get(node, 'copy', 'one'), 'second');
+    assert.equal(await cluster.get(node, 'photos', 'one'), isBound ? 'second' : 'first');
+    await access.enter('copy', 'delete').then(async (all) => {
+      for (const key of ['one', 'big']) await all.store.remove({ key });
+      all.release();
+    });
+    await access.remove('copy');
+    await assertTidy(node, 'photos');
+    await snapshots.rollback('photos', 'then', true);
+    assert.deepEqual(await contentOf(node, 'photos'), ['first', 300_000]);
+  });
+
   test(`${where}: cloned while it is written; what was acknowledged before is there`, async () => {
     const node = await withSource();
     let writing = true;

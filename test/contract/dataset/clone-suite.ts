@@ -206,6 +206,11 @@ export function cloneContract(title: string, start: () => Promise<ContractHarnes
         await h.a.rollback(dataset, snapshot);
       }
       assert.deepEqual(await contentOf(clone), was);
+      const { path: open } = await h.a.open(name, { id: name, readonly: false });
+      const file = await fs.open(join(open, 'index'));
+      const asked = await h.a.rollback(name, 's1', { dryRun: true }).catch((error: unknown) => error);
+      assert.equal(isZringError(asked, 'DATASET_BUSY'), h.a.kind === 'zfs', 'told beforehand');
+      await file.close();
       await h.a.close(name);
       const back = h.a.rollback(name, 's1');
       if (h.a.kind === 'dir') await back;

@@ -93,6 +93,12 @@ export function zfsSuite(title: string, start: () => Promise<ContractHarness>): 
         await h.a.close(name);
         await h.a.destroy(name);
       };
+      // As a process leaves it that dies before the clone has its id.
+      const half = `${root}/zring/origin-half`;
+      run('zfs', 'clone', '-o', 'zring:creating=1-1', '-o', 'canmount=noauto', `${root}/zring/origin-source@s3`, half);
+      await (await h.reopenA()).shutdown();
+      assert.equal(await h.a.get('origin-half'), null);
+      assert.throws(() => propertyOf('type', half), 'nothing is left of it');
       await h.a.destroySnapshot('origin-source', 's1');
       const [hidden] = inPool().filter((line) => line.includes('zring-origin'));
       assert.match(hidden ?? '', new RegExp(`origin-source@zring-origin-${guids.s1}$`));
