@@ -89,7 +89,8 @@ async function change(args: Connection, wanted: SnapshotChange): Promise<Snapsho
   const path = `/snapshots/${encodeURIComponent(args.bucket)}`;
   // Done again, going back loses what was written since the first time. Asking what would be lost changes nothing.
   const isQuestion = wanted.verb === 'rollback' && !wanted.acceptLoss;
-  const once = { once: true, look: `zring snapshot list ${args.bucket}` } as const;
+  const look = wanted.verb === 'clone' ? `zring explain ${wanted.target}` : `zring snapshot list ${args.bucket}`;
+  const once = { once: true, look } as const;
   return (await admin.post(path, wanted, isQuestion ? undefined : once)) as SnapshotAnswer;
 }
 

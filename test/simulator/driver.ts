@@ -206,9 +206,10 @@ export function createSimDriver({ disk, process, faults, streams, count, onAside
       throw new ZringError('STORAGE_UNAVAILABLE', `${name}: the simulator reads no snapshots`, { subject: name });
     },
     unmountSnapshot: async () => undefined,
-    rollback: (name, snapshot) =>
+    rollback: (name, snapshot, { dryRun = false } = {}) =>
       io(QUICK_MS, () => {
         const dataset = find(name);
+        if (dryRun) return;
         if (dataset.mounted) throw new ZringError('DATASET_BUSY', `${name} is mounted`, { subject: name });
         const found = findSnapshot(name, snapshot);
         dataset.snapshots = dataset.snapshots.slice(0, dataset.snapshots.indexOf(found) + 1);
