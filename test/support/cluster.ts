@@ -39,6 +39,8 @@ export interface ClusterOptions {
   /** Merged into the file below its top level, e.g. `{ rebalance: { mode: 'background' } }`. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly poolMiB?: number;
+  /** Of each bucket; default: the product's. */
+  readonly copies?: number;
   /** Where its folder is made; default: in memory where there is a tmpfs. */
   readonly base?: string;
   /** TLS on all three listeners, mutual on the peer listener. */
@@ -121,6 +123,7 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
       secret: CLUSTER_SECRET,
       coordinator: redis?.url ?? 'embedded',
       lease: options.lease ?? '5s',
+      ...(options.copies !== undefined && { copies: options.copies }),
     },
     nodes: [],
     credentials: [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY, allow: [{ buckets: '*', actions: '*' }] }],
