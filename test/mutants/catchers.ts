@@ -65,3 +65,5 @@ export const mapKeeper = of('test/ownership/map-keeper.test.ts');
 export const dirStream = of('test/dataset/dir-stream.test.ts');
 export const unknownOutcome = of('test/store/unknown-outcome.test.ts');
 export const hopBody = of('test/routing/hop-body.test.ts');
+export const replicas = of('test/ownership/replicas.test.ts');
+export const page = of('test/ownership/page.test.ts');
