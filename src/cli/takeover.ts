@@ -29,14 +29,21 @@ export const takeoverCommand = defineCommand({
     const { reports, silent } = await findCopies(admin, args.bucket, args.node);
     const [best] = reports;
     if (!best) throw noCopy(args.bucket, silent);
-    const unheard = silent.filter((node) => node !== lostBy(best));
+    const unheard =
+      best.kind === 'replica' && best.owner === best.node ? [] : silent.filter((node) => node !== lostBy(best));
+    const others = reports.slice(1);
     if (!args['accept-loss']) {
-      if (args.json) printJson(best);
-      else print([formatReport(best, Date.now()), ...formatOthers(reports.slice(1), unheard)].join('\n'));
+      if (args.json) printJson({ ...best, others, silent: unheard });
+      else print([formatReport(best, Date.now()), ...formatOthers(others, unheard)].join('\n'));
       throw new ZringError('CONFIG_REFUSED', 'nothing was changed; to take it over, add --accept-loss');
     }
     if (unheard.length > 0 && args.node === undefined) {
       const message = `${unheard.join(', ')} did not answer and may have a newer copy; bring that node back, or choose with --node ${best.node}`;
+      throw new ZringError('CONFIG_REFUSED', message);
+    }
+    const against = others.find((other) => speaksAgainst(best, other));
+    if (against && args.node === undefined) {
+      const message = `node ${against.node} says: ${against.refused}; if that is not so, choose with --node ${best.node}`;
       throw new ZringError('CONFIG_REFUSED', message);
     }
     const once = { once: true, look: `zring takeover ${args.bucket}` } as const;
@@ -79,6 +86,11 @@ function noCopy(bucket: string, silent: readonly string[]): ZringError {
     'DATASET_MISSING',
     `there is no replica of ${bucket}, and none is promised to another node${asked}`,
   );
+}
+
+/** Another replica knows the owner to be there, or is newer and cannot be taken. */
+export function speaksAgainst(best: Report, other: Report): boolean {
+  return best.refused === null && best.kind === 'replica' && other.kind === 'replica' && other.refused !== null;
 }
 
 /** Who is expected to be silent. */

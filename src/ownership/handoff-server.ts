@@ -96,6 +96,7 @@ export function handoffMethods(deps: HandoffServerDeps): PeerMethods {
         runner.dispatch({ on: 'contact', from });
         const estimate = await deps.driver.estimateSend(dataset, options);
         const { stream, done } = await deps.driver.send(dataset, options);
+        stream.once('close', runner.lent.begin(from, asked.snapshot));
         // A sender that fails after its last byte must not end the body well.
         done.catch((error: Error) => stream.destroy(error));
         stream.on('data', (chunk: Buffer) => deps.onSent?.(chunk.length)).pause();

@@ -199,7 +199,7 @@ export class Janitor {
       if (!(isOurs(snapshot.name) || (isAlone && isShared(snapshot.name)))) continue;
       if (clock.wallMs() - snapshot.createdMs < priorCopyMs()) continue;
       await runner.onDisk(async () => {
-        if (!isAtRest(runner.state)) return;
+        if (!isAtRest(runner.state) || runner.lent.has(snapshot.name)) return;
         await driver.release(runner.dataset, snapshot.name, HOLD_TAG);
         await driver.destroySnapshot(runner.dataset, snapshot.name);
       });
@@ -207,7 +207,7 @@ export class Janitor {
     // Those that replicas share go by their own rule, as long as there are replicas.
     if (isAlone) return;
     const deps = { driver, logger, nowMs: () => clock.wallMs(), maxAgeMs: priorCopyMs };
-    await runner.onDisk(async () => (isAtRest(runner.state) ? dropShared(deps, runner.dataset) : undefined));
+    await runner.onDisk(async () => (isAtRest(runner.state) ? dropShared(deps, runner) : undefined));
   }
 }
 

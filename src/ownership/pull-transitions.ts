@@ -257,6 +257,9 @@ function committed(state: CopyState, phase: At<'committing'>, event: Event): Ste
   // the copy is a replica again, and whoever promised it hears so.
   const { term: promised, node } = copy.source ?? { term: copy.term, node: '' };
   if (record.id === copy.id && record.phase !== 'deleted' && record.owner !== state.self) {
+    const decided = state.fences[copy.id];
+    // Adopted before a crash, and nothing opened: that stays decided, and whoever asks hears it.
+    if (decided?.n === promised.n && decided.verdict === 'adopted') return demote(seen, copy);
     return refuse({ ...seen, phase: IDLE }, copy.id, promised.n, null, node);
   }
   // A higher term, a tombstone or another dataset: nothing that this protocol does leads here. Stay out, say so.

@@ -284,7 +284,9 @@ export class Puller {
     const theirs = new Set(copy.id === job.id ? description.snapshots.map(({ guid }) => guid) : []);
     const common = here.findLast(({ guid }) => theirs.has(guid));
     if (common && common === here.at(-1)) return common;
-    if (common && copy.role === 'receiving' && !isOtherLine(copy, description)) return this.#goBack(job, common);
+    if (common && copy.role === 'receiving' && !isOtherLine(copy, description)) {
+      if (await this.#goBack(job, common)) return common;
+    }
     if (copy.id === job.id && this.#isSpent(copy, description)) await this.#replace(job, copy, 'no snapshot in common');
     else await this.#setAside(job, copy, 'it is of another line than its owner');
     return null;
@@ -299,12 +301,20 @@ export class Puller {
   }
 
   /** Its owner went back, or destroyed what came after: this copy follows. */
-  async #goBack({ dataset }: PullJob, common: SnapshotInfo): Promise<SnapshotRef> {
+  async #goBack({ dataset }: PullJob, common: SnapshotInfo): Promise<boolean> {
     const { driver, logger } = this.#deps;
-    logger.info({ dataset, snapshot: common.name }, 'the copy here goes back to what it has in common with the owner');
+    const to = { dataset, snapshot: common.name };
+    logger.info(to, 'the copy here goes back to what it has in common with the owner');
     await driver.close(dataset);
-    await driver.rollback(dataset, common.name);
-    return common;
+    try {
+      await driver.rollback(dataset, common.name);
+      return true;
+    } catch (error) {
+      // A bucket that was cloned from it here lives on what would go.
+      if (!isZringError(error, 'DATASET_BUSY') && !isZringError(error, 'SNAPSHOT_HELD')) throw error;
+      logger.warn({ ...to, err: error }, 'it cannot go back');
+      return false;
+    }
   }
 
   /** Kept, for an operator. The next attempt begins with a full stream. */
@@ -345,9 +355,9 @@ export class Puller {
     if (copy?.role !== 'receiving') return;
     const newest = (await driver.snapshots(job.dataset)).at(-1);
     if (!newest || this.#rewound.get(job.dataset) === newest.guid) return this.#replace(job, copy, error.message);
-    this.#rewound.set(job.dataset, newest.guid);
     await driver.close(job.dataset);
     await driver.rollback(job.dataset, newest.name);
+    this.#rewound.set(job.dataset, newest.guid);
   }
 
   /** It was only ever of use as a base, and is none. */
@@ -388,6 +398,7 @@ export class Puller {
       { dataset, from: source, snapshot: target.name, incremental: base !== null, bytes },
       'snapshot received',
     );
+    this.#rewound.delete(job.dataset);
     await this.#keepOnly(job.dataset, received);
     return received;
   }
@@ -452,12 +463,14 @@ export class Puller {
 /** Between the two an operator gave something up: what this copy has beyond their common snapshot stands nowhere else. */
 function isOtherLine(copy: Copy, theirs: CopyDescription): boolean {
   const term = parseTerm(theirs.term ?? '');
-  return term === null || term.n - copy.term.n >= ACCEPTED_TERM_STEP;
+  // Less by what the lost owner took unheard.
+  return term === null || term.n - copy.term.n >= ACCEPTED_TERM_STEP / 2;
 }
 
 /** The base may be newer than what is shared: of a move that was given up. */
 function isBehind({ snapshots }: CopyDescription, base: SnapshotRef | null, target: SnapshotRef): boolean {
   const at = (ref: SnapshotRef | null) => snapshots.findIndex(({ guid }) => guid === ref?.guid);
+  if (at(target) < 0) throw new ZringError('SNAPSHOT_NOT_FOUND', `${target.name} is not at its owner any more`);
   return base === null || at(base) < at(target);
 }
 

@@ -22,6 +22,7 @@ import { type Gate as GateVerdict, gateOf, mayCommit } from './gate-state.ts';
 import type { OwnershipLimits } from './limits.ts';
 import { Fields, failureOf, METHODS, readPromise } from './peer-messages.ts';
 import type { Puller } from './pull.ts';
+import { Lent } from './replicas/lent.ts';
 import type { SharedMark } from './replicas/shared-snapshots.ts';
 import type { SnapshotShelf } from './snapshot-shelf.ts';
 import type { Answer, Copy, CopyState, Effect, Event, StepObserver } from './state.ts';
@@ -91,6 +92,8 @@ export class DatasetRunner {
   storage: DatasetStorage | null = null;
   /** What replicas have, as long as nothing is written. */
   shared: SharedMark | null = null;
+  /** What other nodes go on from. */
+  readonly lent: Lent;
   readonly place: StorePlace;
 
   constructor(deps: RunnerDeps, dataset: string, copy: Copy | null) {
@@ -99,6 +102,7 @@ export class DatasetRunner {
     this.gate = new Gate(deps.clock, deps.timers);
     this.#watchers = new Watchers(deps.timers);
     this.place = new StorePlace(deps.clock);
+    this.lent = new Lent(deps.clock);
     const entry = deps.catalog.entry(dataset);
     this.#state = recover(deps.self, dataset, copy, deps.fences.of([copy?.id, entry?.record.id]), {
       record: entry?.record ?? null,

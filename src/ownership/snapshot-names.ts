@@ -57,9 +57,12 @@ export function requireOwnName(name: string): string {
   throw new ZringError('DATASET_NAME_INVALID', message, { subject: name.slice(0, SNAPSHOT_NAME_BYTES_MAX) });
 }
 
+/** Of those that copies share, a first copy begins with so many: older ones may be gone before it has come to them. */
+const SHARED_AT_FIRST = 2;
+
 /**
- * The bucket's own snapshots, and those that its copies share, between a copy's newest (`base`; null = it has none) and what it is to receive next: each is
- * received before what was taken after it. GUIDs; `theirs`: all of the owner, oldest first.
+ * The bucket's own snapshots, and those that its copies share, between a copy's newest (`base`; null = it has none) and what
+ * it is to receive next: each is received before what was taken after it. GUIDs; `theirs`: all of the owner, oldest first.
  */
 export function between<Snapshot extends { readonly name: string; readonly guid: string }>(
   theirs: readonly Snapshot[],
@@ -70,5 +73,6 @@ export function between<Snapshot extends { readonly name: string; readonly guid:
   const to = theirs.findIndex(({ guid }) => guid === target);
   // Without either end nothing is known of what lies between.
   if (to < 0 || (base !== null && from === 0)) return [];
-  return theirs.slice(from, to).filter(({ name }) => !isReserved(name) || isShared(name));
+  const newest = theirs.filter(({ name }) => isShared(name)).slice(base === null ? -SHARED_AT_FIRST : 0);
+  return theirs.slice(from, to).filter((snapshot) => !isReserved(snapshot.name) || newest.includes(snapshot));
 }

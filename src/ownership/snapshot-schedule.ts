@@ -127,7 +127,7 @@ export class SnapshotSchedule {
       if (isStopping()) return;
       try {
         await runner.onDisk(async () => {
-          if (!isAtRest(runner)) return;
+          if (!isAtRest(runner) || runner.lent.has(name)) return;
           await shelf.close(dataset, name);
           await driver.destroySnapshot(dataset, name, { held: true });
           logger.info({ dataset, snapshot: name }, 'scheduled snapshot destroyed: its time is over');

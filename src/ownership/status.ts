@@ -2,8 +2,9 @@
 import type { MoveInfo, NodeInfo } from '../cluster/coordinator.ts';
 import type { ClusterMap } from '../cluster/map.ts';
 import type { OwnershipRecord } from '../cluster/record.ts';
+import { isZringError } from '../common/errors.ts';
 import { formatTerm } from '../common/term.ts';
-import type { DatasetDriver, Usage } from '../dataset/driver.ts';
+import type { DatasetDriver, SnapshotInfo, Usage } from '../dataset/driver.ts';
 import type { CatalogKeeper } from './catalog-keeper.ts';
 import type { LeaseState, NodeLease } from './lease.ts';
 import type { MapKeeper } from './map-keeper.ts';
@@ -176,6 +177,16 @@ export function ownershipStatus(from: StatusSources): OwnershipStatus {
   };
 }
 
+/** None of a copy that is just being set aside. */
+async function snapshotsOf(driver: DatasetDriver, dataset: string): Promise<readonly SnapshotInfo[]> {
+  try {
+    return await driver.snapshots(dataset);
+  } catch (error) {
+    if (isZringError(error, 'DATASET_NOT_FOUND')) return [];
+    throw error;
+  }
+}
+
 export async function explainDataset(
   dataset: string,
   from: {
@@ -188,7 +199,7 @@ export async function explainDataset(
 ): Promise<DatasetExplanation> {
   const record = from.catalog.entry(dataset)?.record ?? null;
   const here = from.runner && copyStatus(from.runner, from.replicas);
-  const snapshots = here ? await from.driver.snapshots(dataset) : [];
+  const snapshots = here ? await snapshotsOf(from.driver, dataset) : [];
   return {
     dataset,
     record,

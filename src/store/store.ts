@@ -1,8 +1,7 @@
 // One store: objects on one dataset folder (`index` and `data/<2 hex>/<id>`). Puts its parts together: the index with its
 // commit, blobs, listing, multipart, the sweep. Owns what is open: writers, readers, the index. Must not know S3 or HTTP.
 //
-// A put: the body becomes a flushed file (or stays in memory when small), then one index transaction names it. The object
-// exists when, and only when, that transaction is flushed; a crash before leaves a file that the next opening sweeps.
+// A put: a flushed file (none for a small body), then one index transaction, which alone makes the object exist.
 import { access, constants, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';

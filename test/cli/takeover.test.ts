@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byWorth, formatReplica, formatTaken, formatTakeover } from '../../src/cli/takeover.ts';
+import { byWorth, formatReplica, formatTaken, formatTakeover, speaksAgainst } from '../../src/cli/takeover.ts';
 import type { SuccessionReport } from '../../src/ownership/replicas/succession.ts';
 import type { TakeoverReport } from '../../src/ownership/takeover.ts';
 
@@ -79,4 +79,11 @@ test('zring takeover proposes what can be served, lacks least and is newest', ()
   const refused = { ...replica, node: 'refused', refused: 'not now', currentMs: NOW_MS };
   const order = [refused, lossy, older, replica, sure, promise].sort(byWorth).map(({ node }) => node);
   assert.deepEqual(order, ['promise', 'sure', 'c', 'older', 'lossy', 'refused']);
+});
+
+test('zring takeover heeds what other replicas know of the owner', () => {
+  const other = { ...replica, node: 'd' };
+  assert.equal(speaksAgainst(replica, other), false);
+  assert.equal(speaksAgainst(replica, { ...other, refused: 'its owner, node a, answers' }), true);
+  assert.equal(speaksAgainst(replica, { ...report, refused: 'node b is alive' }), false, 'that is about another node');
 });

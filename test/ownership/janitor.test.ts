@@ -35,6 +35,7 @@ for (const [what, record, kept] of [
       dataset: 'photos',
       state: start({ copy: copyOf(), record }),
       pulling: false,
+      lent: { has: () => false },
       onDisk: (work: () => Promise<unknown>) => work(),
     } as unknown as DatasetRunner;
     const deps = {

@@ -199,6 +199,26 @@ export function replicaTests(where: string, start: Start): void {
     assert.ok((await namesOn(replica)).includes('before'));
   });
 
+  test(`${where}: a replica that cannot go back, for a bucket was cloned from it, is sent anew`, async () => {
+    cluster = await start({ copies: 2 });
+    const owner = await cluster.create('photos');
+    await cluster.put(owner, 'photos', 'k', '1');
+    await cluster.own(owner).snapshots.create('photos', 'before');
+    await cluster.put(owner, 'photos', 'k', '2');
+    await upToDate(owner, 1);
+    const [replica = ''] = replicas();
+    const { driver } = cluster.node(replica);
+    let refusals = 0;
+    driver.rollback = async () => {
+      refusals++;
+      throw new ZringError('DATASET_BUSY', 'a clone needs it');
+    };
+    await cluster.own(owner).snapshots.rollback('photos', 'before', true);
+    await cluster.put(owner, 'photos', 'k', '3');
+    await upToDate(owner, 1);
+    assert.equal(refusals, 1);
+  });
+
   test(`${where}: an owner is lost: a replica takes its place, and says what is missing`, async () => {
     cluster = await start({ copies: 2 });
     const owner = await cluster.create('photos');

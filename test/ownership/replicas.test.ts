@@ -1,9 +1,12 @@
 // Replicas over `dir` storage, and the pure rules: who has one, which shared snapshots stay.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { DatasetDriver } from '../../src/dataset/driver.ts';
+import { Lent } from '../../src/ownership/replicas/lent.ts';
 import { replicaNodes } from '../../src/ownership/replicas/replica-set.ts';
-import { planShared } from '../../src/ownership/replicas/shared-snapshots.ts';
+import { dropShared, planShared } from '../../src/ownership/replicas/shared-snapshots.ts';
 import { sharedName } from '../../src/ownership/snapshot-names.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
 import { TestCluster } from './cluster.ts';
 import { expireLease, keepDisk } from './old-disk.ts';
 import { replicaTests } from './replica-suite.ts';
@@ -79,6 +82,35 @@ test('shared snapshots: few stay, and one that a replica has, however long it wa
     }
   }
   assert.ok(checked > 60);
+});
+
+test('what another node goes on from stays, while it is sent and for a day after', async () => {
+  let nowMs = 0;
+  const lent = new Lent({ monotonicMs: () => nowMs, wallMs: () => nowMs });
+  const names = [0, 1, 2, 3].map((minute) => sharedName(minute * MINUTE, 's'));
+  const snapshots = names.map((name, minute) => ({ name, createdMs: minute * MINUTE }));
+  const dropped: string[] = [];
+  const driver = {
+    snapshots: async () => snapshots,
+    release: async () => {},
+    destroySnapshot: async (_dataset: string, name: string) => void dropped.push(name),
+  } as unknown as DatasetDriver;
+  const deps = { driver, logger: silentLogger(), nowMs: () => 10_000 * MINUTE, maxAgeMs: () => MINUTE };
+  const drop = async () => {
+    await dropShared(deps, { dataset: 'photos', lent });
+    return dropped.splice(0);
+  };
+  const [first = '', second = ''] = names;
+  const end = lent.begin('c', first);
+  nowMs = 7 * 24 * 60 * MINUTE;
+  assert.deepEqual(await drop(), [second], 'however long the stream takes');
+  end();
+  nowMs += 23 * 60 * MINUTE;
+  assert.deepEqual(await drop(), [second]);
+  lent.begin('c', second)();
+  assert.deepEqual(await drop(), [first], 'it has gone on to the next');
+  nowMs += 25 * 60 * MINUTE;
+  assert.deepEqual(await drop(), [first, second], 'it does not come back');
 });
 
 test('shared snapshots that are too old go, but for the newest two; others are not touched', () => {

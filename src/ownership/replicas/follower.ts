@@ -179,7 +179,12 @@ export class Follower {
     const rank = (record: OwnershipRecord) =>
       copyOf(record) ? (this.#knownOf(record)?.asOfMs ?? Number.POSITIVE_INFINITY) : 0;
     ready.sort((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0));
-    for (const { dataset } of ready.slice(0, Math.max(0, concurrency - this.#running.size))) {
+    const room = Math.max(0, concurrency - this.#running.size);
+    // First copies may take days: one place is left to those that are there already.
+    const firsts = ready.filter((record) => !copyOf(record));
+    const others = ready.slice(firsts.length);
+    const chosen = others.length > 0 ? [...firsts.slice(0, Math.max(0, room - 1)), ...others] : firsts;
+    for (const { dataset } of chosen.slice(0, room)) {
       this.#running.add(dataset);
       this.#deps.runner(dataset).dispatch({ on: 'follow' });
     }

@@ -60,17 +60,18 @@ export async function takeShared(deps: SharedDeps, runner: DatasetRunner, id: st
   const taken = await driver.snapshot(dataset, sharedName(takenMs, salt()), runner.store ?? undefined);
   await driver.hold(dataset, taken.name, HOLD_TAG);
   runner.shared = { id, guid: taken.guid, sequence, takenMs };
-  await dropShared(deps, dataset);
+  await dropShared(deps, runner);
   return { name: taken.name, guid: taken.guid, ageMs: 0 };
 }
 
 /** Those that planShared lets go. Never throws: what is being sent, or held by others, goes another time. */
 export async function dropShared(
   { driver, logger, nowMs, maxAgeMs }: Pick<SharedDeps, 'driver' | 'logger' | 'nowMs' | 'maxAgeMs'>,
-  dataset: string,
+  { dataset, lent }: Pick<DatasetRunner, 'dataset' | 'lent'>,
 ): Promise<void> {
   const snapshots = await driver.snapshots(dataset).catch(() => []);
   for (const name of planShared(snapshots, nowMs(), maxAgeMs())) {
+    if (lent.has(name)) continue;
     try {
       await driver.release(dataset, name, HOLD_TAG);
       await driver.destroySnapshot(dataset, name);

@@ -326,7 +326,9 @@ const PERSISTS: { readonly [at in Phase['at']]?: PersistCheck } = {
   demoting(taken, was, copy) {
     if (taken.event.on === 'accept-disk') return;
     must(was.role === 'prepared' && copy.role === 'receiving', 'only what is prepared is set back', taken);
-    must(!undecided(taken.after, was.id, was.source?.term.n ?? 0), 'when its promise was refused', taken);
+    const record = recordIn(taken.event);
+    const givenUp = record?.id === was.id && record.owner !== taken.after.self && record.term.n > was.term.n;
+    must(givenUp || !undecided(taken.after, was.id, was.source?.term.n ?? 0), 'when its promise was refused', taken);
   },
 };
 

@@ -1,6 +1,6 @@
 // Short stories that walks and closure tell too seldom; each of their steps is a row of the page. Data.
 import { type Copy, type Event, MACHINE_LIMITS } from '../../../src/ownership/state.ts';
-import { copyOf, ID, lost, PROMISE, read, recordOf, type Start, term, wrote } from '../words.ts';
+import { copyOf, ID, lost, PREPARED, PROMISE, read, recordOf, type Start, term, wrote } from '../words.ts';
 
 const prior = copyOf({ role: 'prior', term: term(2, 'b'), priorSinceMs: 1 });
 const cloned = copyOf({ role: 'creating', origin: 'source@then' });
@@ -38,6 +38,8 @@ const deposed: Event = {
 };
 const opened = copyOf({ term: term(4) });
 const back: Start = { self: 'b', copy: prior, record: draining };
+
+const BEYOND = { owner: 'c', term: term(9, 'c') };
 
 export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
   // A pull that was given up ends later, and leaves what it received.
@@ -127,6 +129,16 @@ export const SCRIPTS: readonly (readonly [Start, readonly Event[]])[] = [
     { copy: copyOf({ promise: PROMISE }), record: recordOf({ phase: 'draining', target: 'b' }) },
     [{ on: 'told-refused', from: 'b', id: ID, n: 3 }, read(recordOf({ owner: 'c', term: term(9, 'c') }))],
   ],
+  // Adopted, and then an operator gave up the owner before this node heard of itself.
+  ...[lost(recordOf(BEYOND)), read(recordOf(BEYOND))].map((event): readonly [Start, readonly Event[]] => [
+    { self: 'b', copy: PREPARED, record: draining, fences: { [ID]: { n: 3, verdict: 'adopted' } } },
+    [
+      { on: 'tick' },
+      ...(event.on === 'cas-done' ? [read(draining)] : []),
+      event,
+      { on: 'persisted', copy: { ...PREPARED, role: 'receiving', source: null } },
+    ],
+  ]),
   // A replica becomes the home, or is not wanted any more, while it follows.
   ...[null, prior, received].flatMap((copy): (readonly [Start, readonly Event[]])[] => {
     const replica: Start = { self: 'b', copy, record: recordOf() };
