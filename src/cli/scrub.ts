@@ -28,7 +28,15 @@ export const scrubCommand = defineCommand({
     const client = connectAdmin(args);
     const path = `/scrubs/${encodeURIComponent(args.bucket)}`;
     const verb = args.stop ? 'end' : 'begin';
+    // Before anything is begun: who interrupts this hears that it goes on, and where.
+    let interrupted = false;
+    const note = (): void => {
+      interrupted = true;
+    };
+    if (!args.stop) process.once('SIGINT', note);
     const began = (await client.post(path, { verb })) as BucketScrub;
+    process.off('SIGINT', note);
+    if (interrupted) leave(began);
     const ended = args.stop ? began : await follow(client, path, began);
     if (args.json) printJson(ended);
     else print(formatScrub(ended));
@@ -38,14 +46,18 @@ export const scrubCommand = defineCommand({
   },
 });
 
+function leave({ bucket, node }: BucketScrub): never {
+  process.stderr.write(`the scrub goes on at node ${node}; stop it with: zring scrub ${bucket} --stop\n`);
+  process.exit(130);
+}
+
 async function follow(client: AdminClient, path: string, began: BucketScrub): Promise<BucketScrub> {
   const line = new ProgressLine();
-  const leave = (): void => {
+  const interrupt = (): void => {
     line.end();
-    process.stderr.write(`the scrub goes on at node ${began.node}; stop it with: zring scrub ${began.bucket} --stop\n`);
-    process.exit(130);
+    leave(began);
   };
-  process.once('SIGINT', leave);
+  process.once('SIGINT', interrupt);
   try {
     let heardMs = Date.now();
     for (let seen = began; ; ) {
@@ -62,7 +74,7 @@ async function follow(client: AdminClient, path: string, began: BucketScrub): Pr
       }
     }
   } finally {
-    process.off('SIGINT', leave);
+    process.off('SIGINT', interrupt);
     line.end();
   }
 }
