@@ -49,6 +49,7 @@ export interface RunnerDeps {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly limits: OwnershipLimits;
+  readonly priorCopyMs: () => number;
   readonly catalog: CatalogKeeper;
   readonly fences: FenceBook;
   readonly puller: Puller;
@@ -102,7 +103,7 @@ export class DatasetRunner {
     this.gate = new Gate(deps.clock, deps.timers);
     this.#watchers = new Watchers(deps.timers);
     this.place = new StorePlace(deps.clock);
-    this.lent = new Lent(deps.clock);
+    this.lent = new Lent(deps.clock, deps.priorCopyMs);
     const entry = deps.catalog.entry(dataset);
     this.#state = recover(deps.self, dataset, copy, deps.fences.of([copy?.id, entry?.record.id]), {
       record: entry?.record ?? null,

@@ -3,15 +3,15 @@
 // memory; in a new process those that are asked for next are noted again.
 import type { Clock } from '../../common/clock.ts';
 
-/** After the last byte. A node that does not come back by then begins with what is kept anyway. */
-const LENT_MS = 24 * 3_600_000;
-
 export class Lent {
   readonly #clock: Clock;
+  /** After the last byte. A node that does not come back by then begins with what is kept anyway. */
+  readonly #keepMs: () => number;
   readonly #last = new Map<string, { readonly snapshot: string; sending: number; untilMs: number }>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, keepMs: () => number) {
     this.#clock = clock;
+    this.#keepMs = keepMs;
   }
 
   /** A stream to this node begins. @returns to be called when it has ended. */
@@ -25,7 +25,7 @@ export class Lent {
       if (ended) return;
       ended = true;
       entry.sending--;
-      entry.untilMs = this.#clock.monotonicMs() + LENT_MS;
+      entry.untilMs = this.#clock.monotonicMs() + this.#keepMs();
     };
   }
 
